@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Marks: for each name the lowest version that may still be loaded and the digest of the
+ * newest one seen, so that an old or a second, different file of the same version is refused
+ * (promise G4). A journal (store/journal.h) in the agent's state directory. The serials of the
+ * trust files are marked too, under the names ".phial/recipients" and so on.
+ */
+#ifndef PHIAL_STORE_MARKS_H
+#define PHIAL_STORE_MARKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <phial/error.h>
+
+#define PHIAL_DIGEST_BYTES 32
+
+struct phial_marks;
+
+/*
+ * Open the marks below a state directory. is_first_start: make them when they are missing
+ * (otherwise that is PHIAL_NOT_FOUND: somebody removed them). Returns PHIAL_OK; PHIAL_TAMPERED
+ * when they are corrupt, with the line and how to repair; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_marks_open(int state_fd, bool is_first_start,
+						 struct phial_marks **ret_marks,
+						 struct phial_error *err);
+
+void phial_marks_close(struct phial_marks *marks);
+
+/*
+ * May this version with this digest (BLAKE2b-256 of the whole sealed file) be loaded?
+ * PHIAL_OK; PHIAL_ROLLBACK when it is older than the mark, or equal and different.
+ */
+PHIAL_CHECKED enum phial_status phial_marks_check(const struct phial_marks *marks,
+						  const char *name, uint64_t version,
+						  const uint8_t digest[static PHIAL_DIGEST_BYTES],
+						  struct phial_error *err);
+
+/*
+ * Remember a version as the newest seen (does nothing when it is already). Not durable until
+ * phial_marks_sync(), which must succeed before the version is released to anybody.
+ */
+PHIAL_CHECKED enum phial_status phial_marks_note(struct phial_marks *marks, const char *name,
+						 uint64_t version,
+						 const uint8_t digest[static PHIAL_DIGEST_BYTES],
+						 struct phial_error *err);
+
+PHIAL_CHECKED enum phial_status phial_marks_sync(struct phial_marks *marks,
+						 struct phial_error *err);
+
+#endif
