@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The secrets mount: one superblock per container, made in the host's user namespace, one rw
+ * clone for the agent and one read-only clone for the container. Only this room mounts or enters
+ * a namespace. Written for glibc and musl: phial-hook links it.
+ * See fsopen(2), fsmount(2), open_tree(2), move_mount(2), mount_setattr(2), openat2(2), setns(2).
+ */
+#ifndef PHIAL_MOUNT_MOUNT_H
+#define PHIAL_MOUNT_MOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <phial/error.h>
+
+enum phial_mount_kind {
+	PHIAL_MOUNT_TMPFS_NOSWAP = 1, /* Linux 6.4 and later */
+	PHIAL_MOUNT_RAMFS,	      /* never swapped, but ignores size and inode limits */
+	PHIAL_MOUNT_TMPFS_SWAPPABLE,  /* weaker: said in the log and in status */
+};
+
+struct phial_mount_options {
+	uint64_t size_bytes;
+	uint32_t inodes;
+	const char *mount_label; /* SELinux context, checked by the caller; NULL or "": none */
+	bool allow_swappable;	 /* else PHIAL_UNSUPPORTED when neither of the others is to be had */
+};
+
+/* The name of a kind for people: "tmpfs (noswap)", "ramfs", "tmpfs (swappable)". */
+const char *phial_mount_kind_text(enum phial_mount_kind kind);
+
+/*
+ * Make the mount. Moves the calling process into a private mount namespace of its own and takes
+ * two clones there (one way on all kernels since 5.12; a clone's ".." does not lead out).
+ * ret_rw_fd, ret_ro_fd: O_PATH descriptors of the two clones, detached, nosuid, nodev, noexec,
+ * private, close-on-exec. Needs CAP_SYS_ADMIN. Returns PHIAL_OK; PHIAL_UNSUPPORTED; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_mount_create(const struct phial_mount_options *options,
+						   int *ret_rw_fd, int *ret_ro_fd,
+						   enum phial_mount_kind *ret_kind,
+						   struct phial_error *err);
+
+/* A container's first process, and what must be opened of it before its namespace is entered. */
+struct phial_target {
+	pid_t pid;
+	int pidfd;
+	int namespace_fd;   /* /proc/PID/ns/mnt */
+	int mountinfo_fd;   /* /proc/PID/mountinfo */
+	uint64_t namespace_inode;
+	uint64_t start_time; /* field 22 of /proc/PID/stat, clock ticks since boot */
+	bool is_pivoted;     /* its root is no longer the runtime's */
+};
+
+/*
+ * Open a process as a target and check that all that was opened belongs to the same living
+ * process, and that its mount namespace is not the caller's. Call before phial_mount_create().
+ * Returns PHIAL_OK; PHIAL_GONE; PHIAL_REFUSED for the caller's own namespace; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_target_open(pid_t pid, struct phial_target *ret_target,
+						  struct phial_error *err);
+
+/* Read /proc/PID/uid_map or gid_map of a target into text; sets *ret_length. */
+PHIAL_CHECKED enum phial_status phial_target_read_map(const struct phial_target *target,
+						      const char *map, char *text, size_t text_bytes,
+						      size_t *ret_length, struct phial_error *err);
+
+/* Close its descriptors. */
+void phial_target_close(struct phial_target *target);
+
+struct phial_attach_options {
+	const char *rootfs; /* path on the host, used while the target is not pivoted */
+	const char *path;   /* absolute, below the container's root, normalised */
+	bool may_over;
+	uint64_t grant_device; /* the one mount that may be covered without may_over; 0 0: none */
+	uint64_t grant_inode;
+};
+
+/*
+ * Enter the target's mount namespace and attach a clone at a path below its root file system.
+ * Refused: a root that is no mount root, a symbolic link in any component, no directory, a
+ * directory missing anywhere but on the root mount itself, a target below a shared mount, another
+ * mount or files at the target. The caller stays in the target's namespace: it must not use paths
+ * afterwards. Returns PHIAL_OK; PHIAL_REFUSED with what and why; PHIAL_GONE; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_target_attach(const struct phial_target *target, int mount_fd,
+						    const struct phial_attach_options *options,
+						    struct phial_error *err);
+
+/*
+ * A detached read-only clone of a directory, for a worker that must not leave it: ".." stays
+ * inside. path: opened following links. is_read_only: false for the state directory. ret_fd: a
+ * directory descriptor, close-on-exec. PHIAL_OK, PHIAL_NOT_FOUND, PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_mount_clone_directory(const char *path, bool is_read_only,
+							    int *ret_fd, struct phial_error *err);
+
+#endif

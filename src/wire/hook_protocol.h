@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Between phial-hook and the agent, over RUN_DIR/hook.sock. Six frames, strictly in turn;
+ * anything else ends the connection. Same machine and release: integers as they lie in memory.
+ *
+ *	1 hook  -> START      state bytes, --workload argument; fd: config.json
+ *	2 agent -> VERDICT    nothing to do, refused, or where and how large
+ *	3 hook  -> MOUNT      id maps; fds: pidfd of the container, rw clone of the mount
+ *	4 agent -> FILLED     files are written
+ *	5 hook  -> ATTACHED   the read-only clone is in the container
+ *	6 agent -> COMMITTED  recorded durably; only now may the hook exit 0
+ *
+ * End of stream at 1 to 3: the agent drops the request. The hook dies at 4 to 6: the agent wipes
+ * the mount. The agent dies: the hook exits 1 and the runtime ends the container.
+ */
+#ifndef PHIAL_WIRE_HOOK_PROTOCOL_H
+#define PHIAL_WIRE_HOOK_PROTOCOL_H
+
+#include <stdint.h>
+
+#include <phial/error.h>
+
+#define PHIAL_RUN_DIR		 "/run/phial"
+#define PHIAL_HOOK_SOCKET_NAME	 "hook.sock"
+#define PHIAL_ADMIN_SOCKET_NAME	 "admin.sock"
+#define PHIAL_WORKLOAD_DIR_NAME	 "workload"
+
+#define PHIAL_HOOK_STATE_MAX   65536 /* bytes of the state JSON */
+#define PHIAL_HOOK_ARGUMENT_MAX 64   /* of --workload, with its NUL */
+#define PHIAL_HOOK_MAP_MAX     16384 /* of uid_map and of gid_map */
+#define PHIAL_HOOK_TEXT_BYTES  4096
+
+enum phial_hook_frame {
+	PHIAL_HOOK_START = 1,
+	PHIAL_HOOK_VERDICT,
+	PHIAL_HOOK_MOUNT,
+	PHIAL_HOOK_FILLED,
+	PHIAL_HOOK_ATTACHED,
+	PHIAL_HOOK_COMMITTED,
+};
+
+/* START: this, then state_length bytes. One descriptor: config.json, open for reading. */
+struct phial_hook_start {
+	uint32_t state_length;
+	char workload[PHIAL_HOOK_ARGUMENT_MAX]; /* NUL-terminated; empty: no argument */
+};
+
+enum phial_hook_decision {
+	PHIAL_HOOK_NO_GRANT = 1, /* not ours: exit 0, change nothing */
+	PHIAL_HOOK_REFUSED,	 /* status and text say why: exit with status */
+	PHIAL_HOOK_GO,
+	PHIAL_HOOK_DONE, /* this container has its secrets already (second hook stage): exit 0 */
+};
+
+/* VERDICT. Texts are NUL-terminated and hold nothing that came from state or config but paths. */
+struct phial_hook_verdict {
+	uint32_t decision; /* enum phial_hook_decision */
+	uint32_t status;   /* enum phial_status, for REFUSED */
+	int32_t pid;
+	uint32_t inodes;      /* nr_inodes of the mount */
+	uint64_t size_bytes;  /* size of the mount */
+	uint32_t may_over;    /* 1: the target may hold another mount or files */
+	uint32_t unused;
+	uint64_t grant_device; /* st_dev and st_ino of the workload's directory: the one mount that */
+	uint64_t grant_inode;  /* may be covered; 0 0 when there is none */
+	char workload[64];
+	char rootfs[4096]; /* absolute path on the host */
+	char target[4096]; /* absolute path in the container, normalised */
+	char mount_label[256];
+	char text[PHIAL_HOOK_TEXT_BYTES]; /* REFUSED: one problem a line, for stderr */
+};
+
+/* MOUNT: this, then both maps' texts. Descriptors: pidfd, rw clone. */
+struct phial_hook_mount {
+	uint32_t uid_map_length;
+	uint32_t gid_map_length;
+	uint32_t kind; /* enum phial_mount_kind */
+	uint32_t unused;
+	uint64_t mount_namespace; /* inode of the container's mount namespace */
+	uint64_t start_time;	  /* field 22 of /proc/PID/stat */
+};
+
+/* FILLED and COMMITTED. */
+struct phial_hook_result {
+	uint32_t status; /* enum phial_status */
+	char text[PHIAL_ERROR_TEXT_BYTES];
+};
+
+#endif
