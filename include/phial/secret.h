@@ -11,6 +11,7 @@
 #ifndef PHIAL_SECRET_H
 #define PHIAL_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,12 @@ PHIAL_API size_t phial_secret_capacity(const struct phial_secret *secret);
  * Bytes between the new and an old, larger length are wiped.
  */
 PHIAL_API void phial_secret_set_length(struct phial_secret *secret, size_t length);
+
+/*
+ * True if both hold the same bytes. The time taken depends on the lengths only, see
+ * sodium_memcmp(3) in libsodium's documentation.
+ */
+PHIAL_API bool phial_secret_equal(const struct phial_secret *a, const struct phial_secret *b);
 
 /*
  * Append bytes. bytes, length: copied. Returns PHIAL_OK, or PHIAL_TOO_LARGE when

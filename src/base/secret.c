@@ -118,6 +118,11 @@ void phial_secret_set_length(struct phial_secret *secret, size_t length)
 	secret->length = length;
 }
 
+bool phial_secret_equal(const struct phial_secret *a, const struct phial_secret *b)
+{
+	return a->length == b->length && sodium_memcmp(a->bytes, b->bytes, a->length) == 0;
+}
+
 enum phial_status phial_secret_append(struct phial_secret *secret, const void *bytes,
 				      size_t length, struct phial_error *err)
 {
