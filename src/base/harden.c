@@ -31,6 +31,14 @@ static int ensure_standard_fds(void)
 	return close(fd);
 }
 
+enum phial_status phial_process_forbid_dump(struct phial_error *err)
+{
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "prctl PR_SET_DUMPABLE");
+	}
+	return PHIAL_OK;
+}
+
 enum phial_status phial_process_harden(struct phial_error *err)
 {
 	const struct rlimit no_core = { 0, 0 };
@@ -42,10 +50,7 @@ enum phial_status phial_process_harden(struct phial_error *err)
 	if (setrlimit(RLIMIT_CORE, &no_core) != 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "setrlimit RLIMIT_CORE");
 	}
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "prctl PR_SET_DUMPABLE");
-	}
-	return PHIAL_OK;
+	return phial_process_forbid_dump(err);
 }
 
 enum phial_status phial_close_inherited_on_exec(struct phial_error *err)

@@ -11,10 +11,17 @@
  *
  * Should: be called before anything secret is read. Mustn't: be called by phial-init for
  * itself without undoing umask and limit before the application starts (execve keeps
- * both). Must be repeated after a change of user id, which resets "dumpable". Returns
+ * both). After a change of user id, which resets "dumpable", call
+ * phial_process_forbid_dump(). Returns
  * PHIAL_OK or PHIAL_SYSTEM. See prctl(2) PR_SET_DUMPABLE, setrlimit(2).
  */
 PHIAL_CHECKED enum phial_status phial_process_harden(struct phial_error *err);
+
+/*
+ * Make the process not dumpable again, after a change of user id: no core, and nobody of the same
+ * uid may trace it or read its memory. Returns PHIAL_OK or PHIAL_SYSTEM. See prctl(2).
+ */
+PHIAL_CHECKED enum phial_status phial_process_forbid_dump(struct phial_error *err);
 
 /*
  * Mark every descriptor from 3 on close-on-exec. Returns PHIAL_OK or PHIAL_SYSTEM. See
