@@ -16,6 +16,7 @@
 #ifndef PHIAL_WIRE_HOOK_PROTOCOL_H
 #define PHIAL_WIRE_HOOK_PROTOCOL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <phial/error.h>
@@ -85,5 +86,37 @@ struct phial_hook_result {
 	uint32_t status; /* enum phial_status */
 	char text[PHIAL_ERROR_TEXT_BYTES];
 };
+
+/*
+ * The four decoders below check a received payload of length bytes and copy its fixed part out.
+ * They are pure. Returns PHIAL_OK, or PHIAL_MALFORMED: wrong length, a text without its NUL, a
+ * value out of its range. Pointers that are returned point into payload.
+ */
+
+/* START. ret_state: its state_length (1 to PHIAL_HOOK_STATE_MAX) bytes. */
+PHIAL_CHECKED enum phial_status phial_hook_decode_start(const void *payload, size_t length,
+							struct phial_hook_start *ret_start,
+							const uint8_t **ret_state,
+							struct phial_error *err);
+
+/*
+ * VERDICT. With GO, pid is over 1, rootfs and target are absolute, size_bytes is not 0; with
+ * REFUSED, status is not PHIAL_OK and text is not empty.
+ */
+PHIAL_CHECKED enum phial_status phial_hook_decode_verdict(const void *payload, size_t length,
+							  struct phial_hook_verdict *ret_verdict,
+							  struct phial_error *err);
+
+/* MOUNT. ret_uid_map, ret_gid_map: not NUL-terminated, 1 to PHIAL_HOOK_MAP_MAX bytes each. */
+PHIAL_CHECKED enum phial_status phial_hook_decode_mount(const void *payload, size_t length,
+							struct phial_hook_mount *ret_mount,
+							const char **ret_uid_map,
+							const char **ret_gid_map,
+							struct phial_error *err);
+
+/* FILLED and COMMITTED. */
+PHIAL_CHECKED enum phial_status phial_hook_decode_result(const void *payload, size_t length,
+							 struct phial_hook_result *ret_result,
+							 struct phial_error *err);
 
 #endif
