@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Frame header and hook protocol records. The first byte chooses the decoder; what a decoder
+ * accepts must lie wholly inside the input. No sockets here.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/frame.h"
+#include "wire/hook_protocol.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(int holds)
+{
+	if (!holds) {
+		abort();
+	}
+}
+
+static void fuzz_header(const uint8_t *data, size_t size, struct phial_error *err)
+{
+	uint32_t type;
+	size_t length;
+
+	if (phial_frame_decode(data, size, PHIAL_FRAME_MAX_BYTES, &type, &length, err) ==
+	    PHIAL_OK) {
+		must(length == size - sizeof(struct phial_frame_header) &&
+		     length <= PHIAL_FRAME_MAX_BYTES);
+	}
+}
+
+static void fuzz_start(const uint8_t *data, size_t size, struct phial_error *err)
+{
+	struct phial_hook_start start;
+	const uint8_t *state;
+
+	if (phial_hook_decode_start(data, size, &start, &state, err) == PHIAL_OK) {
+		must(state + start.state_length == data + size);
+		must(strlen(start.workload) < PHIAL_HOOK_ARGUMENT_MAX);
+	}
+}
+
+static void fuzz_verdict(const uint8_t *data, size_t size, struct phial_error *err)
+{
+	static struct phial_hook_verdict verdict;
+	uint8_t whole[sizeof(verdict)] = { 0 };
+
+	/* The record is 13 KB: short inputs count as its beginning. */
+	memcpy(whole, data, size < sizeof(whole) ? size : sizeof(whole));
+	if (phial_hook_decode_verdict(whole, sizeof(whole), &verdict, err) == PHIAL_OK &&
+	    verdict.decision == PHIAL_HOOK_GO) {
+		must(verdict.pid > 1 && verdict.target[0] == '/' &&
+		     strlen(verdict.target) < sizeof(verdict.target));
+	}
+}
+
+static void fuzz_mount(const uint8_t *data, size_t size, struct phial_error *err)
+{
+	struct phial_hook_mount mount;
+	const char *uid_map;
+	const char *gid_map;
+
+	if (phial_hook_decode_mount(data, size, &mount, &uid_map, &gid_map, err) == PHIAL_OK) {
+		must((const uint8_t *)gid_map + mount.gid_map_length == data + size);
+	}
+}
+
+static void fuzz_result(const uint8_t *data, size_t size, struct phial_error *err)
+{
+	struct phial_hook_result result;
+
+	if (phial_hook_decode_result(data, size, &result, err) == PHIAL_OK) {
+		must(strlen(result.text) < sizeof(result.text));
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static void (*const decoders[])(const uint8_t *, size_t, struct phial_error *) = {
+		fuzz_header, fuzz_start, fuzz_verdict, fuzz_mount, fuzz_result,
+	};
+	struct phial_error err;
+
+	if (size > 0) {
+		decoders[data[0] % (sizeof(decoders) / sizeof(decoders[0]))](data + 1, size - 1,
+									      &err);
+	}
+	return 0;
+}
