@@ -123,13 +123,13 @@ enum phial_status phial_keyring_read(int32_t serial, void *payload, size_t capac
 
 enum phial_status phial_keyring_drop(int32_t ring, int32_t serial, struct phial_error *err)
 {
-	if (keyctl_invalidate(serial) == 0 || errno == ENOKEY) {
+	if (keyctl_invalidate(serial) == 0) {
 		return PHIAL_OK;
 	}
-	/* An expired or revoked key cannot be invalidated; unlinked, the kernel frees it. */
-	if (errno != EKEYEXPIRED && errno != EKEYREVOKED) {
-		return key_failure(err, "drop a key");
-	}
+	/*
+	 * An expired or revoked key cannot be invalidated; unlinked, the kernel frees it. One
+	 * that was dropped before answers EACCES until it is collected, then ENOKEY.
+	 */
 	if (keyctl_unlink(serial, ring) != 0 && errno != ENOENT && errno != ENOKEY) {
 		return key_failure(err, "drop a key");
 	}

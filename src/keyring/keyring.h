@@ -76,7 +76,9 @@ PHIAL_CHECKED enum phial_status phial_keyring_add(int32_t ring, const void *payl
 
 /*
  * Read a key's payload. ret_length: bytes of it (more than capacity means it did not fit).
- * PHIAL_OK; PHIAL_EXPIRED; PHIAL_NOT_FOUND (revoked, invalidated, unlinked); PHIAL_DENIED.
+ * PHIAL_OK; PHIAL_EXPIRED; PHIAL_NOT_FOUND (revoked, invalidated, unlinked); PHIAL_DENIED when
+ * the caller does not possess it: another ring's, or dropped just now (the kernel answers
+ * EACCES until it has collected the key, then ENOKEY).
  */
 PHIAL_CHECKED enum phial_status phial_keyring_read(int32_t serial, void *payload, size_t capacity,
 						   size_t *ret_length, struct phial_error *err);
