@@ -98,7 +98,7 @@ KERNEL_TESTS := $(patsubst tests/kernel/%.c,$(BUILD)/tests/kernel/%,$(wildcard t
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Small static programs that run inside containers, or that the tests use on the host.
 PROBES       := $(patsubst tests/probes/%.c,$(BUILD)/tests/probes/%,$(wildcard tests/probes/*.c))
-TOOLS        := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+TOOLS        := $(BUILD)/tests/tools/leak-sweep
 BENCHES      := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 
 .DEFAULT_GOAL := all
@@ -174,8 +174,9 @@ $(BUILD)/phiald: $(BUILD)/obj/src/agent/main.o $(AGENT_OBJECTS) $(BUILD)/libroom
 		$(BUILD)/librooms.a $(LIBS_AGENT) -o $@
 
 # --- musl: the compiler wrapper knows no static-pie, so the link is spelt out ---------
-MUSL_LIB = $(dir $(shell $(MUSL_GCC) -print-file-name=rcrt1.o))
-MUSL_ARCH = $(shell $(CC) -print-multiarch)
+# Debian's folder; the wrapper's -print-file-name answers with glibc's.
+MUSL_ARCH := $(shell gcc -print-multiarch)
+MUSL_LIB  ?= /usr/lib/$(MUSL_ARCH:-gnu=-musl)/
 MUSL_CFLAGS := $(filter-out -fPIC,$(BASE_FLAGS)) -fPIE $(HARDEN) -Os -idirafter $(BUILD)/musl/include
 
 # Only the kernel's own headers; glibc's must not be seen.
@@ -219,10 +220,11 @@ $(BUILD)/tests/probes/%: $(BUILD)/musl/tests/probes/%.o
 	$(call say,LD,$@)
 	$(Q)$(call musl_link,$<)
 
-$(BUILD)/tests/tools/%: $(BUILD)/musl/tests/tools/%.o
+SWEEP_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(wildcard tests/tools/leak-sweep/*.c))
+$(BUILD)/tests/tools/leak-sweep: $(SWEEP_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(call musl_link,$<)
+	$(Q)$(call musl_link,$^)
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/librooms.a
 	@mkdir -p $(@D)

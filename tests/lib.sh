@@ -27,6 +27,7 @@ PHIAL=$BUILD/phial
 PHIALD=$BUILD/phiald
 HOOK=$BUILD/phial-hook
 
+TEST_BEGAN=$(date +%s)
 TEST_COUNT=0
 TEST_FAILED=0
 STARTED=()   # process ids, ended last first
@@ -182,7 +183,7 @@ within() {
 
 # start COMMAND...: in the background; its id is in $STARTED_PID
 start() {
-	"$@" &
+	"$@" <&0 & # without this bash gives it /dev/null
 	STARTED_PID=$!
 	STARTED+=("$STARTED_PID")
 }
@@ -341,12 +342,13 @@ stop_agent() { stop "$AGENT_PID" "${1:-TERM}"; }
 # --- leaks --------------------------------------------------------------------------------------
 
 # sweep DESCRIPTION CANARY [leak-sweep option...]: passes if the bytes are nowhere. The canary
-# travels on a descriptor; this shell, its parents and its children are looked at last and left
-# out, because they hold it by right.
+# travels on a descriptor. This shell and its parents are left out, because they hold it by right;
+# files that did not change since the test began are not read. Swap is.
 sweep() {
 	local description=$1 value=$2 output status
 	shift 2
-	output=$("$BUILD/tests/tools/leak-sweep" --canaries 3 --skip-ancestors "$@" \
+	output=$("$BUILD/tests/tools/leak-sweep" --canaries 3 --skip-ancestors \
+		--since "$TEST_BEGAN" "$@" \
 		3< <(printf '%s\n' "$value") 2>&1)
 	status=$?
 	if [ $status -eq 0 ]; then
