@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/secret.h"
 
 #define SECRET_CAPACITY_MAX ((size_t)16 * 1024 * 1024)
 
@@ -187,4 +187,9 @@ enum phial_status phial_secret_write_fd(const struct phial_secret *secret, int f
 		done += (size_t)wrote;
 	}
 	return PHIAL_OK;
+}
+
+const char *phial_secret_library(void)
+{
+	return sodium_version_string();
 }

@@ -16,4 +16,7 @@ static inline void phial_free_secret_pointer(struct phial_secret **secret)
 	*secret = NULL;
 }
 
+/* The library that guards the memory and does the cryptography (libsodium), e.g. "1.0.18". Static. */
+const char *phial_secret_library(void);
+
 #endif
