@@ -254,28 +254,24 @@ static enum phial_status parse_binary(struct phial_span bytes, struct phial_age_
 	return measure_body(file, err);
 }
 
-static bool begins_with(struct phial_span text, const char *prefix)
+/* Of any version, so that a later one is told from an armor that is broken. */
+static bool is_binary(struct phial_span text)
 {
-	return phial_span_skip(&text, prefix);
+	return phial_span_skip(&text, "age-encryption.org/");
 }
 
 bool phial_age_looks_like(const uint8_t *bytes, size_t length)
 {
 	struct phial_span text = { (const char *)bytes, length };
 
-	while (text.length > 0 && strchr(" \t\r\n", text.text[0]) && text.text[0] != '\0') {
+	if (is_binary(text)) {
+		return true;
+	}
+	while (text.length > 0 && memchr(" \t\r\n", text.text[0], 4)) {
 		text.text++;
 		text.length--;
 	}
-	return begins_with(text, PHIAL_AGE_BEGIN_LINE) ||
-	       begins_with((struct phial_span){ (const char *)bytes, length },
-			   "age-encryption.org/");
-}
-
-/* White space or dashes in front mean armor; a binary file begins with a letter. */
-static bool is_armored(const uint8_t *bytes, size_t length)
-{
-	return length > 0 && strchr("- \t\r\n", bytes[0]) && bytes[0] != '\0';
+	return phial_span_skip(&text, PHIAL_AGE_BEGIN_LINE);
 }
 
 enum phial_status phial_age_parse(const uint8_t *bytes, size_t length, enum phial_age_form form,
@@ -285,7 +281,7 @@ enum phial_status phial_age_parse(const uint8_t *bytes, size_t length, enum phia
 	struct phial_span binary = { (const char *)bytes, length };
 	enum phial_status status;
 
-	if (form == PHIAL_AGE_STRICT_ARMOR || is_armored(bytes, length)) {
+	if (form == PHIAL_AGE_STRICT_ARMOR || (length > 0 && !is_binary(binary))) {
 		status = phial_armor_parse(binary, form == PHIAL_AGE_STRICT_ARMOR, &file.owned,
 					   &binary.length, err);
 		if (status != PHIAL_OK) {
