@@ -100,8 +100,8 @@ static bool parse_mapping(const char *line, const char *process, struct mapping 
 	}
 	const char *name = line + name_at;
 
-	snprintf(ret_mapping->where, sizeof(ret_mapping->where), "memory of %s, mapping %s", process,
-		 *name ? name : "(anonymous)");
+	snprintf(ret_mapping->where, sizeof(ret_mapping->where), "memory of %s, mapping %s",
+		 process, *name ? name : "(anonymous)");
 	/* Devices may answer a read with a hang; shared memory is a file of /dev/shm. */
 	return strncmp(name, "/dev/", 5) != 0 || strncmp(name, "/dev/zero", 9) == 0;
 }

@@ -9,13 +9,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CANARIES_MAX	  64
-#define CANARY_MIN_BYTES  8
-#define CANARY_MAX_BYTES  256
-#define PIDS_MAX	  256
-#define PATHS_MAX	  64
-#define BUFFER_BYTES	  ((size_t)1 << 20)
-#define PAGE_BYTES	  4096
+#define CANARIES_MAX	 64
+#define CANARY_MIN_BYTES 8
+#define CANARY_MAX_BYTES 256
+#define PIDS_MAX	 256
+#define PATHS_MAX	 64
+#define BUFFER_BYTES	 ((size_t)1 << 20)
+#define PAGE_BYTES	 4096
 
 /* Bytes to find. */
 struct canary {
