@@ -57,7 +57,7 @@ static enum phial_status parse_name(struct header_reader *reader, struct phial_s
 	enum phial_status status = phial_name_check(name, reader->err);
 
 	if (status != PHIAL_OK) {
-		phial_fail_prefix(reader->err, "line %zu: ", reader->line);
+		phial_fail_prefix(reader->err, "line %zu", reader->line);
 	}
 	return status;
 }
@@ -121,8 +121,7 @@ static enum phial_status parse_signer(struct header_reader *reader, struct phial
 	return PHIAL_OK;
 }
 
-static enum phial_status parse_recipient_key(struct header_reader *reader,
-					     struct phial_span value,
+static enum phial_status parse_recipient_key(struct header_reader *reader, struct phial_span value,
 					     struct phial_recipient *ret_key)
 {
 	char text[PHIAL_RECIPIENT_TEXT_BYTES];
@@ -214,8 +213,7 @@ static enum phial_status parse_field(struct header_reader *reader, const struct 
 	}
 	if (count == 0 && !field->is_optional) {
 		return phial_fail(reader->err, PHIAL_MALFORMED, 0,
-				  "line %zu: \"%s\" is expected here", reader->line,
-				  field->prefix);
+				  "line %zu: \"%s\" is expected here", reader->line, field->prefix);
 	}
 	return PHIAL_OK;
 }
@@ -320,8 +318,9 @@ void phial_sealed_header_format(const struct phial_sealed_header *header, struct
 
 	phial_format_time(header->created_s, time);
 	phial_signer_public_format(&header->signer, signer);
-	phial_text_add(text, PHIAL_SEALED_FIRST_LINE "name: %s\nversion: %" PRIu64 "\n"
-			     "created: %s\nsigner: %s\n",
+	phial_text_add(text,
+		       PHIAL_SEALED_FIRST_LINE "name: %s\nversion: %" PRIu64 "\n"
+					       "created: %s\nsigner: %s\n",
 		       header->name, header->version, time, signer);
 	for (size_t i = 0; i < header->recipient_count; i++) {
 		phial_recipient_format(&header->recipients[i].key, key);

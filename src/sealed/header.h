@@ -24,8 +24,8 @@
  * out of range or a recipient given twice; PHIAL_TOO_LARGE for too many recipients. Neither
  * allocates nor blocks.
  */
-PHIAL_CHECKED enum phial_status
-phial_sealed_header_check(const struct phial_sealed_header *header, struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_sealed_header_check(const struct phial_sealed_header *header,
+							  struct phial_error *err);
 
 /*
  * Append a checked header in its canonical form. text: its has_failed says whether it fitted
@@ -39,9 +39,10 @@ void phial_sealed_header_format(const struct phial_sealed_header *header, struct
  * points there. Returns PHIAL_OK; PHIAL_MALFORMED, PHIAL_BAD_NAME or PHIAL_TOO_LARGE with the
  * line number. Neither allocates nor blocks. ret_header and recipients are undefined on failure.
  */
-PHIAL_CHECKED enum phial_status
-phial_sealed_header_parse(struct phial_span bytes, struct phial_named_recipient *recipients,
-			  size_t capacity, struct phial_sealed_header *ret_header,
-			  struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_sealed_header_parse(struct phial_span bytes,
+							  struct phial_named_recipient *recipients,
+							  size_t capacity,
+							  struct phial_sealed_header *ret_header,
+							  struct phial_error *err);
 
 #endif

@@ -81,7 +81,7 @@ enum phial_status phial_sealed_verify(struct phial_sealed *sealed,
 				       sealed->signature.length, &signer->key,
 				       PHIAL_SEALED_TRUSTED_COMMENT, err);
 	if (status != PHIAL_OK) {
-		phial_fail_prefix(err, "%s: ", sealed->header.name);
+		phial_fail_prefix(err, "%s", sealed->header.name);
 		return status;
 	}
 	sealed->may_open = true;
@@ -97,12 +97,11 @@ void phial_sealed_accept_unsigned(struct phial_sealed *sealed)
 }
 
 static enum phial_status not_recipient(const struct phial_sealed_header *header,
-				       const struct phial_identities *identities,
 				       struct phial_error *err)
 {
 	phial_auto_text struct phial_text names = { .max = PHIAL_ERROR_TEXT_BYTES };
-	size_t shown = header->recipient_count < RECIPIENTS_SHOWN ? header->recipient_count :
-								    RECIPIENTS_SHOWN;
+	size_t shown = header->recipient_count < RECIPIENTS_SHOWN ? header->recipient_count
+								  : RECIPIENTS_SHOWN;
 
 	for (size_t i = 0; i < shown; i++) {
 		phial_text_add(&names, "%s%s", i > 0 ? ", " : "", header->recipients[i].name);
@@ -110,10 +109,10 @@ static enum phial_status not_recipient(const struct phial_sealed_header *header,
 	if (shown < header->recipient_count) {
 		phial_text_add(&names, " and %zu more", header->recipient_count - shown);
 	}
-	return phial_fail(err, PHIAL_NOT_RECIPIENT, 0, "%s: sealed to %s: none of %zu key(s) at "
-						       "hand opens it",
-			  header->name, names.bytes ? names.bytes : "others",
-			  phial_identities_count(identities));
+	return phial_fail(err, PHIAL_NOT_RECIPIENT, 0,
+			  "%s: sealed to %s, and none of the keys at hand is one of these "
+			  "(seal it again with this host among the recipients)",
+			  header->name, names.bytes ? names.bytes : "others");
 }
 
 /* Find which recipient line is for which identity. */
@@ -146,8 +145,9 @@ static enum phial_status unwrap_own_stanza(const struct phial_sealed *sealed,
 
 	if (file->stanza_count != lines || file->x25519_count != lines) {
 		return phial_fail(err, PHIAL_MALFORMED, 0,
-				  "%zu recipient lines, but %zu stanzas in the age header", lines,
-				  file->stanza_count);
+				  "the age header must have an X25519 stanza for each recipient "
+				  "line and no other: %zu line(s), %zu stanza(s), %zu of X25519",
+				  lines, file->stanza_count, file->x25519_count);
 	}
 	enum phial_status status = phial_age_unwrap(file, identities, hint, ret_key, err);
 
@@ -174,7 +174,7 @@ enum phial_status phial_sealed_unwrap(const struct phial_sealed *sealed,
 				  header->name);
 	}
 	if (!find_recipient(header, identities, &hint)) {
-		return not_recipient(header, identities, err);
+		return not_recipient(header, err);
 	}
 	enum phial_status status =
 		phial_age_parse((const uint8_t *)sealed->body.text, sealed->body.length,
@@ -184,7 +184,7 @@ enum phial_status phial_sealed_unwrap(const struct phial_sealed *sealed,
 		status = unwrap_own_stanza(sealed, &file, identities, &hint, ret_key, err);
 	}
 	if (status != PHIAL_OK) {
-		phial_fail_prefix(err, "%s: ", header->name);
+		phial_fail_prefix(err, "%s", header->name);
 		return status;
 	}
 	*ret_file = file;
@@ -199,8 +199,7 @@ enum phial_status phial_sealed_decrypt(const struct phial_sealed *sealed,
 {
 	char expected[PHIAL_SEALED_BINDING_BYTES];
 	uint8_t found[PHIAL_SEALED_BINDING_BYTES];
-	enum phial_status status =
-		phial_age_decrypt(file, key, found, sizeof(found), value, err);
+	enum phial_status status = phial_age_decrypt(file, key, found, sizeof(found), value, err);
 
 	if (status == PHIAL_OK) {
 		phial_sealed_format_binding(sealed->header_bytes, expected);
@@ -213,7 +212,7 @@ enum phial_status phial_sealed_decrypt(const struct phial_sealed *sealed,
 	/* A foreign body has no binding line: these may be bytes of its secret. */
 	phial_wipe(found, sizeof(found));
 	if (status != PHIAL_OK) {
-		phial_fail_prefix(err, "%s: ", sealed->header.name);
+		phial_fail_prefix(err, "%s", sealed->header.name);
 	}
 	return status;
 }

@@ -16,12 +16,12 @@
 #define ARMOR_LINE_BYTES 64
 
 /* The four lines of a signature have constant lengths: base64 of 74 and of 64 bytes. */
-#define UNTRUSTED_LINE	  PHIAL_MINISIGN_UNTRUSTED_LINE "\n"
-#define TRUSTED_LINE	  "trusted comment: " PHIAL_SEALED_TRUSTED_COMMENT "\n"
-#define SIGNATURE_BASE64  100
-#define GLOBAL_BASE64	  88
-#define TEXT_BYTES(text)  (sizeof(text) - 1)
-#define SIGNATURE_BYTES                                                                      \
+#define UNTRUSTED_LINE	 PHIAL_MINISIGN_UNTRUSTED_LINE "\n"
+#define TRUSTED_LINE	 "trusted comment: " PHIAL_SEALED_TRUSTED_COMMENT "\n"
+#define SIGNATURE_BASE64 100
+#define GLOBAL_BASE64	 88
+#define TEXT_BYTES(text) (sizeof(text) - 1)
+#define SIGNATURE_BYTES                                                                 \
 	(TEXT_BYTES(UNTRUSTED_LINE) + SIGNATURE_BASE64 + 1 + TEXT_BYTES(TRUSTED_LINE) + \
 	 GLOBAL_BASE64 + 1)
 
@@ -39,8 +39,7 @@ static size_t count_lines(struct phial_span text)
 static enum phial_status cut_off(struct phial_error *err)
 {
 	return phial_fail(err, PHIAL_MALFORMED, 0,
-			  "the sealed file is cut off, or something stands behind its end: get "
-			  "the whole file again");
+			  "the sealed file is cut off: get the whole file again");
 }
 
 /* The first line tells what else a file may be. */
@@ -86,6 +85,29 @@ static enum phial_status find_header(struct phial_span file, struct phial_span *
 	return PHIAL_OK;
 }
 
+/*
+ * True if text is printable ASCII. Base64 decoders are not to be relied on for that:
+ * libsodium 1.0.18 takes some bytes above 0x7f for letters.
+ */
+static bool is_printable(const char *text, size_t length)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < length; i++) {
+		all = all & (text[i] >= 0x20) & (text[i] < 0x7f);
+	}
+	return all;
+}
+
+/* Take off a line of `length` characters, as a signature has them. */
+static bool next_base64(struct phial_span *rest, size_t length)
+{
+	struct phial_span line;
+
+	return phial_next_line(rest, &line, NULL) && line.length == length &&
+	       is_printable(line.text, line.length);
+}
+
 /* Cut the signature's four lines off the end of rest. */
 static enum phial_status split_signature(struct phial_span *rest, struct phial_span *ret_signature,
 					 struct phial_error *err)
@@ -95,13 +117,14 @@ static enum phial_status split_signature(struct phial_span *rest, struct phial_s
 	}
 	rest->length -= SIGNATURE_BYTES;
 	struct phial_span left = { rest->text + rest->length, SIGNATURE_BYTES };
-	struct phial_span line;
 
 	*ret_signature = left;
-	if (!phial_span_skip(&left, UNTRUSTED_LINE) || !phial_next_line(&left, &line, NULL) ||
-	    line.length != SIGNATURE_BASE64 || !phial_span_skip(&left, TRUSTED_LINE) ||
-	    !phial_next_line(&left, &line, NULL) || line.length != GLOBAL_BASE64) {
-		return cut_off(err);
+	if (!phial_span_skip(&left, UNTRUSTED_LINE) || !next_base64(&left, SIGNATURE_BASE64) ||
+	    !phial_span_skip(&left, TRUSTED_LINE) || !next_base64(&left, GLOBAL_BASE64)) {
+		return phial_fail(err, PHIAL_MALFORMED, 0,
+				  "the file does not end with the four lines of a phial "
+				  "signature: it is cut off, has a tail, or was signed by other "
+				  "means");
 	}
 	return PHIAL_OK;
 }
@@ -114,9 +137,8 @@ static enum phial_status check_body(struct phial_span body, size_t line, struct 
 {
 	size_t frame = TEXT_BYTES(BEGIN_LINE) + TEXT_BYTES(END_LINE);
 
-	if (body.length < frame ||
-	    memcmp(body.text + body.length - TEXT_BYTES(END_LINE), END_LINE,
-		   TEXT_BYTES(END_LINE)) != 0) {
+	if (body.length < frame || memcmp(body.text + body.length - TEXT_BYTES(END_LINE), END_LINE,
+					  TEXT_BYTES(END_LINE)) != 0) {
 		return cut_off(err);
 	}
 	const char *text = body.text + TEXT_BYTES(BEGIN_LINE);
@@ -124,10 +146,9 @@ static enum phial_status check_body(struct phial_span body, size_t line, struct 
 
 	while (left > 0) {
 		size_t length = left <= ARMOR_LINE_BYTES ? left - 1 : ARMOR_LINE_BYTES;
-		const char *newline = memchr(text, '\n', length + 1);
 
 		line++;
-		if (length == 0 || newline != text + length || text[length - 1] == '\r') {
+		if (length == 0 || text[length] != '\n' || !is_printable(text, length)) {
 			return phial_fail(err, PHIAL_MALFORMED, 0,
 					  "line %zu: not a line of 64 base64 characters", line);
 		}

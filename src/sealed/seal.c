@@ -44,8 +44,8 @@ static enum phial_status add_body(const struct phial_sealed_header *header,
 		keys[i] = header->recipients[i].key;
 	}
 	phial_sealed_format_binding((struct phial_span){ text->bytes, text->length }, binding);
-	enum phial_status status = phial_secret_new(sizeof(binding) + phial_secret_length(value),
-						    &plaintext, err);
+	enum phial_status status =
+		phial_secret_new(sizeof(binding) + phial_secret_length(value), &plaintext, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_secret_append(plaintext, binding, sizeof(binding), err);

@@ -26,10 +26,10 @@
 struct phial_sealed {
 	struct phial_sealed_header header;
 	struct phial_span header_bytes;
-	struct phial_span body;	     /* armored age file, its last LF included */
+	struct phial_span body;	       /* armored age file, its last LF included */
 	struct phial_span signed_part; /* header and body */
 	struct phial_span signature;   /* four lines */
-	bool may_open; /* verified, or accepted unsigned */
+	bool may_open;		       /* verified, or accepted unsigned */
 	struct phial_named_recipient recipients[];
 };
 

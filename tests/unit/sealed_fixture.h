@@ -40,9 +40,9 @@ static inline void fixture_make_keys(struct fixture *f, size_t i)
 
 	assert_int_equal(phial_identity_generate(0, &identity, &f->recipients[i], NULL), PHIAL_OK);
 	assert_int_equal(phial_identities_parse(identity, NULL, &f->identities[i], NULL), PHIAL_OK);
-	assert_int_equal(
-		phial_signer_generate(NULL, &signer, &public_file, &f->trusted[i].key, NULL),
-		PHIAL_OK);
+	assert_int_equal(phial_signer_generate(NULL, &signer, &public_file, &f->trusted[i].key,
+					       NULL),
+			 PHIAL_OK);
 	assert_int_equal(phial_signer_parse(signer, NULL, &f->signers[i], NULL), PHIAL_OK);
 	f->named[i].key = f->recipients[i];
 }

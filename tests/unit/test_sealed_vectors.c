@@ -58,8 +58,8 @@ static uint8_t *read_file(const char *relative, size_t *ret_length)
 	(void)snprintf(path, sizeof(path), "%s/%s", VECTORS_PATH, relative);
 	phial_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || phial_read_all(fd, PHIAL_SEALED_MAX_BYTES * 2, &bytes, ret_length, NULL) !=
-			      PHIAL_OK) {
+	if (fd < 0 ||
+	    phial_read_all(fd, PHIAL_SEALED_MAX_BYTES * 2, &bytes, ret_length, NULL) != PHIAL_OK) {
 		(void)fprintf(stderr, "cannot read %s (run from the project's top)\n", path);
 		exit(1);
 	}
@@ -197,7 +197,7 @@ int main(void)
 						.test_func = check_vector,
 						.initial_state = &vectors[i] };
 	}
-	return count < 80 ? 1 :
-			    _cmocka_run_group_tests("sealed vectors", tests, count, load_keys,
+	return count < 80 ? 1
+			  : _cmocka_run_group_tests("sealed vectors", tests, count, load_keys,
 						    free_keys);
 }
