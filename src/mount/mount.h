@@ -15,6 +15,8 @@
 
 #include <phial/error.h>
 
+#include "base/cleanup.h"
+
 enum phial_mount_kind {
 	PHIAL_MOUNT_TMPFS_NOSWAP = 1, /* Linux 6.4 and later */
 	PHIAL_MOUNT_RAMFS,	      /* never swapped, but ignores size and inode limits */
@@ -28,14 +30,16 @@ struct phial_mount_options {
 	bool allow_swappable;	 /* else PHIAL_UNSUPPORTED when neither of the others is to be had */
 };
 
-/* The name of a kind for people: "tmpfs (noswap)", "ramfs", "tmpfs (swappable)". */
+/* The name of a kind for people: "tmpfs (noswap)", "ramfs", "tmpfs (swappable)"; else "unknown". */
 const char *phial_mount_kind_text(enum phial_mount_kind kind);
 
 /*
  * Make the mount. Moves the calling process into a private mount namespace of its own and takes
  * two clones there (one way on all kernels since 5.12; a clone's ".." does not lead out).
  * ret_rw_fd, ret_ro_fd: O_PATH descriptors of the two clones, detached, nosuid, nodev, noexec,
- * private, close-on-exec. Needs CAP_SYS_ADMIN. Returns PHIAL_OK; PHIAL_UNSUPPORTED; PHIAL_SYSTEM.
+ * private, close-on-exec. Root directory: 0755, the caller's. Needs CAP_SYS_ADMIN, and a root
+ * directory that is a mount point. Returns PHIAL_OK; PHIAL_UNSUPPORTED when only swappable memory
+ * is to be had and that is not allowed; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_mount_create(const struct phial_mount_options *options,
 						   int *ret_rw_fd, int *ret_ro_fd,
@@ -46,27 +50,43 @@ PHIAL_CHECKED enum phial_status phial_mount_create(const struct phial_mount_opti
 struct phial_target {
 	pid_t pid;
 	int pidfd;
-	int namespace_fd;   /* /proc/PID/ns/mnt */
-	int mountinfo_fd;   /* /proc/PID/mountinfo */
+	int process_fd;	     /* /proc/PID, O_PATH */
+	int own_namespaces_fd; /* /proc/self/ns, O_PATH: after setns(2) /proc is the container's */
+	int namespace_fd;      /* /proc/PID/ns/mnt */
+	int mountinfo_fd;      /* /proc/PID/mountinfo */
 	uint64_t namespace_inode;
 	uint64_t start_time; /* field 22 of /proc/PID/stat, clock ticks since boot */
 	bool is_pivoted;     /* its root is no longer the runtime's */
 };
 
+#define phial_auto_target phial_auto(phial_target_close)
+/* A target that holds nothing yet, for phial_target_close(). */
+#define PHIAL_TARGET_NONE                                                                      \
+	{                                                                                      \
+		.pidfd = -1, .process_fd = -1, .own_namespaces_fd = -1, .namespace_fd = -1,    \
+		.mountinfo_fd = -1                                                             \
+	}
+
 /*
  * Open a process as a target and check that all that was opened belongs to the same living
  * process, and that its mount namespace is not the caller's. Call before phial_mount_create().
- * Returns PHIAL_OK; PHIAL_GONE; PHIAL_REFUSED for the caller's own namespace; PHIAL_SYSTEM.
+ * pid: over 1, as the caller's /proc counts. ret_target: closed with phial_target_close(). Needs
+ * CAP_SYS_PTRACE for a container in a user namespace. Returns PHIAL_OK; PHIAL_GONE; PHIAL_REFUSED
+ * for the caller's own namespace, or when /proc is another pid namespace's (a hook at a wrong
+ * stage); PHIAL_SYSTEM. See pidfd_open(2), namespaces(7).
  */
 PHIAL_CHECKED enum phial_status phial_target_open(pid_t pid, struct phial_target *ret_target,
 						  struct phial_error *err);
 
-/* Read /proc/PID/uid_map or gid_map of a target into text; sets *ret_length. */
+/*
+ * Read a target's "uid_map" or "gid_map" (map) into text, without a NUL; sets *ret_length.
+ * Returns PHIAL_OK; PHIAL_TOO_LARGE when it does not fit; PHIAL_GONE; PHIAL_SYSTEM.
+ */
 PHIAL_CHECKED enum phial_status phial_target_read_map(const struct phial_target *target,
 						      const char *map, char *text, size_t text_bytes,
 						      size_t *ret_length, struct phial_error *err);
 
-/* Close its descriptors. */
+/* Close its descriptors. Keeps errno. */
 void phial_target_close(struct phial_target *target);
 
 struct phial_attach_options {
@@ -90,8 +110,10 @@ PHIAL_CHECKED enum phial_status phial_target_attach(const struct phial_target *t
 
 /*
  * A detached read-only clone of a directory, for a worker that must not leave it: ".." stays
- * inside. path: opened following links. is_read_only: false for the state directory. ret_fd: a
- * directory descriptor, close-on-exec. PHIAL_OK, PHIAL_NOT_FOUND, PHIAL_SYSTEM.
+ * inside. path: opened following links. is_read_only: false for the state directory. ret_fd: an
+ * O_PATH directory descriptor, close-on-exec: for openat(2) (and "." of it for reading names); it
+ * must stay open as long as the clone is used. Mounts below path are not in it. Needs
+ * CAP_SYS_ADMIN. PHIAL_OK, PHIAL_NOT_FOUND, PHIAL_SYSTEM. See open_tree(2).
  */
 PHIAL_CHECKED enum phial_status phial_mount_clone_directory(const char *path, bool is_read_only,
 							    int *ret_fd, struct phial_error *err);

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Entering a container's mount namespace and attaching one mount there. Below the container's
+ * root everything is the image author's: it is walked one component at a time, through
+ * descriptors only, following no link. Makes no file system and reads no file of the image.
+ */
+#include "mount/mount.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/io.h"
+#include "base/parse.h"
+#include "mount/place.h"
+#include "mount/sys.h"
+
+#define COMPONENT_BYTES	    256
+#define MOUNTINFO_MAX_BYTES ((size_t)16 * 1024 * 1024)
+#define DIRECTORY_FLAGS	    (O_PATH | O_DIRECTORY | O_CLOEXEC)
+#define INSIDE		    (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+
+/* What the walk carries from step to step. */
+struct walk {
+	const char *path; /* the target, for messages */
+	uint64_t root_mount_id;
+	int fd; /* the directory reached */
+};
+
+/* A setns() whose failure goes unseen would mount the secrets on the host. */
+static enum phial_status enter_namespace(const struct phial_target *target,
+					 struct phial_error *err)
+{
+	struct phial_place now;
+
+	if (setns(target->namespace_fd, CLONE_NEWNS) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno,
+				  "enter the mount namespace of process %d", (int)target->pid);
+	}
+	if (!phial_place_look(target->own_namespaces_fd, "mnt", &now) ||
+	    now.inode != target->namespace_inode) {
+		return phial_fail(err, PHIAL_SYSTEM, 0,
+				  "the mount namespace of process %d was not entered",
+				  (int)target->pid);
+	}
+	return PHIAL_OK;
+}
+
+/*
+ * The container's root. Before the runtime's pivot_root() it lies at its path on the host, which
+ * is the engine's and may hold links; it must be a mount's root, and not the host's.
+ */
+static enum phial_status open_root(const struct phial_target *target, const char *rootfs,
+				   struct walk *walk, struct phial_error *err)
+{
+	const char *path = target->is_pivoted ? "/" : rootfs;
+	struct phial_place root;
+	struct phial_place top;
+
+	walk->fd = sys_openat2(AT_FDCWD, path, DIRECTORY_FLAGS, 0, RESOLVE_NO_MAGICLINKS);
+	if (walk->fd < 0) {
+		return phial_fail(err, errno == ENOENT ? PHIAL_GONE : PHIAL_SYSTEM, errno,
+				  "open the container's root %s", path);
+	}
+	if (!phial_place_look(walk->fd, "", &root) || !phial_place_look(AT_FDCWD, "/", &top)) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "look at the container's root %s",
+				  path);
+	}
+	if (!root.is_mount_root) {
+		return phial_fail(err, PHIAL_REFUSED, 0,
+				  "the container's root %s is not a mount point", path);
+	}
+	if (!target->is_pivoted && root.mount_id == top.mount_id) {
+		return phial_fail(err, PHIAL_REFUSED, 0,
+				  "the container's root %s is the host's own root", path);
+	}
+	walk->root_mount_id = root.mount_id;
+	return PHIAL_OK;
+}
+
+static enum phial_status step_failure(const struct walk *walk, const char *name,
+				      struct phial_error *err)
+{
+	switch (errno) {
+	case ELOOP:
+		return phial_fail(err, PHIAL_REFUSED, 0,
+				  "target %s: \"%s\" is a symbolic link in the image", walk->path,
+				  name);
+	case ENOTDIR:
+		return phial_fail(err, PHIAL_REFUSED, 0, "target %s: \"%s\" is not a directory",
+				  walk->path, name);
+	case EXDEV:
+		return phial_fail(err, PHIAL_REFUSED, 0, "target %s: \"%s\" leads outside",
+				  walk->path, name);
+	default:
+		return phial_fail(err, PHIAL_SYSTEM, errno, "target %s: \"%s\"", walk->path, name);
+	}
+}
+
+/* Make a missing directory, but only on the root mount: anything else may be the host's. */
+static enum phial_status make_directory(const struct walk *walk, const char *name,
+					struct phial_error *err)
+{
+	struct phial_place place;
+
+	if (!phial_place_look(walk->fd, "", &place)) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "target %s", walk->path);
+	}
+	if (place.mount_id != walk->root_mount_id) {
+		return phial_fail(err, PHIAL_REFUSED, 0,
+				  "target %s: \"%s\" does not exist and lies on a volume; make it "
+				  "there, or grant by a bind mount on the target",
+				  walk->path, name);
+	}
+	mode_t before = umask(0);
+	int failed = mkdirat(walk->fd, name, 0755);
+
+	umask(before);
+	if (failed != 0 && errno != EEXIST) {
+		return phial_fail(err, errno == EROFS ? PHIAL_REFUSED : PHIAL_SYSTEM, errno,
+				  "target %s: make \"%s\" in the image", walk->path, name);
+	}
+	return PHIAL_OK;
+}
+
+/* One component down. Whoever swaps it meanwhile gains nothing: only the descriptor counts. */
+static enum phial_status step_into(struct walk *walk, const char *name, struct phial_error *err)
+{
+	int fd = sys_openat2(walk->fd, name, DIRECTORY_FLAGS, 0, INSIDE);
+
+	if (fd < 0 && errno == ENOENT) {
+		enum phial_status status = make_directory(walk, name, err);
+
+		if (status != PHIAL_OK) {
+			return status;
+		}
+		fd = sys_openat2(walk->fd, name, DIRECTORY_FLAGS, 0, INSIDE);
+	}
+	if (fd < 0) {
+		return step_failure(walk, name, err);
+	}
+	phial_close_fd(&walk->fd);
+	walk->fd = fd;
+	return PHIAL_OK;
+}
+
+static enum phial_status walk_to_target(struct walk *walk, struct phial_error *err)
+{
+	const char *next = walk->path;
+
+	if (next[0] != '/' || next[1] == '\0') {
+		return phial_fail(err, PHIAL_REFUSED, 0, "target \"%s\" is not a path below /",
+				  walk->path);
+	}
+	while (*next != '\0') {
+		char name[COMPONENT_BYTES];
+		struct phial_span part = { next + 1, strcspn(next + 1, "/") };
+
+		if (part.length == 0 || phial_span_is(part, ".") || phial_span_is(part, "..") ||
+		    !phial_span_copy(part, name, sizeof(name))) {
+			return phial_fail(err, PHIAL_REFUSED, 0,
+					  "target \"%s\" is not a normalised path", walk->path);
+		}
+		enum phial_status status = step_into(walk, name, err);
+
+		if (status != PHIAL_OK) {
+			return status;
+		}
+		next += 1 + part.length;
+	}
+	return PHIAL_OK;
+}
+
+static enum phial_status check_empty(const struct walk *walk, struct phial_error *err)
+{
+	int fd = openat(walk->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!directory) {
+		int reason = errno;
+
+		phial_close_fd(&fd);
+		return phial_fail(err, PHIAL_SYSTEM, reason, "target %s", walk->path);
+	}
+	/* "." and ".." and one more are enough to know. */
+	int names = 0;
+
+	while (names < 3 && readdir(directory)) {
+		names++;
+	}
+	closedir(directory);
+	if (names > 2) {
+		return phial_fail(err, PHIAL_REFUSED, 0,
+				  "target %s is not empty: its files would be hidden (policy "
+				  "\"over\" allows that)",
+				  walk->path);
+	}
+	return PHIAL_OK;
+}
+
+/* Anything mounted on a shared mount would appear on the host, and stay there. */
+static enum phial_status check_not_shared(const struct phial_target *target,
+					  const struct walk *walk, uint64_t mount_id,
+					  struct phial_error *err)
+{
+	phial_auto_free uint8_t *text = NULL;
+	size_t length;
+	bool is_shared;
+
+	if (lseek(target->mountinfo_fd, 0, SEEK_SET) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "read the container's mount table");
+	}
+	enum phial_status status =
+		phial_read_all(target->mountinfo_fd, MOUNTINFO_MAX_BYTES, &text, &length, err);
+
+	if (status != PHIAL_OK) {
+		return phial_fail_prefix(err, "the container's mount table");
+	}
+	if (!phial_mountinfo_find((const char *)text, length, mount_id, &is_shared)) {
+		return phial_fail(err, PHIAL_REFUSED, 0,
+				  "target %s: its mount is not in the container's mount table",
+				  walk->path);
+	}
+	if (is_shared) {
+		return phial_fail(err, PHIAL_REFUSED, 0,
+				  "target %s lies on a shared mount: the secrets would appear on "
+				  "the host; use private or slave propagation",
+				  walk->path);
+	}
+	return PHIAL_OK;
+}
+
+static enum phial_status check_target(const struct phial_target *target, const struct walk *walk,
+				      const struct phial_attach_options *options,
+				      struct phial_error *err)
+{
+	const struct phial_place grant = { .device = options->grant_device,
+					   .inode = options->grant_inode };
+	struct phial_place place;
+
+	if (!phial_place_look(walk->fd, "", &place)) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "look at target %s", walk->path);
+	}
+	bool is_grant = place.is_mount_root && grant.inode != 0 &&
+			phial_place_is_same_file(&place, &grant);
+	enum phial_status status = PHIAL_OK;
+
+	if (!options->may_over && !is_grant) {
+		status = place.is_mount_root
+				 ? phial_fail(err, PHIAL_REFUSED, 0,
+					      "target %s: something else is mounted there (policy "
+					      "\"over\" allows to hide it)",
+					      walk->path)
+				 : check_empty(walk, err);
+	}
+	if (status == PHIAL_OK) {
+		status = check_not_shared(target, walk, place.mount_id, err);
+	}
+	return status;
+}
+
+enum phial_status phial_target_attach(const struct phial_target *target, int mount_fd,
+				      const struct phial_attach_options *options,
+				      struct phial_error *err)
+{
+	struct walk walk = { .path = options->path, .fd = -1 };
+	enum phial_status status = enter_namespace(target, err);
+
+	if (status == PHIAL_OK) {
+		status = open_root(target, options->rootfs, &walk, err);
+	}
+	if (status == PHIAL_OK) {
+		status = walk_to_target(&walk, err);
+	}
+	if (status == PHIAL_OK) {
+		status = check_target(target, &walk, options, err);
+	}
+	if (status == PHIAL_OK &&
+	    sys_move_mount(mount_fd, "", walk.fd, "",
+			   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
+		/* ENOENT: the directory was removed after it was opened. */
+		status = phial_fail(err, errno == ENOENT ? PHIAL_REFUSED : PHIAL_SYSTEM, errno,
+				    "attach the secrets at %s", walk.path);
+	}
+	phial_close_fd(&walk.fd);
+	return status;
+}
