@@ -16,22 +16,30 @@
 
 #define PHIAL_DIGEST_BYTES 32
 
+/* The file's name in the state directory. */
+#define PHIAL_MARKS_FILE "marks"
+
 struct phial_marks;
 
 /*
- * Open the marks below a state directory. is_first_start: make them when they are missing
- * (otherwise that is PHIAL_NOT_FOUND: somebody removed them). Returns PHIAL_OK; PHIAL_TAMPERED
- * when they are corrupt, with the line and how to repair; PHIAL_SYSTEM.
+ * Open the marks below a state directory. state_fd: not kept, may be closed. is_first_start:
+ * make them when they are missing (otherwise that is PHIAL_NOT_FOUND: somebody removed them).
+ * ret_marks: freed with phial_marks_close(). Returns PHIAL_OK; PHIAL_NOT_FOUND;
+ * PHIAL_TAMPERED when they are corrupt, with the line and how to repair; PHIAL_DENIED;
+ * PHIAL_SYSTEM. May write the file anew, shorter.
  */
 PHIAL_CHECKED enum phial_status phial_marks_open(int state_fd, bool is_first_start,
 						 struct phial_marks **ret_marks,
 						 struct phial_error *err);
 
+/* Close, without a sync. marks: may be NULL. */
 void phial_marks_close(struct phial_marks *marks);
 
 /*
- * May this version with this digest (BLAKE2b-256 of the whole sealed file) be loaded?
- * PHIAL_OK; PHIAL_ROLLBACK when it is older than the mark, or equal and different.
+ * May this version with this digest (BLAKE2b-256 of the whole sealed file) be loaded? name:
+ * a secret's, or ".phial/FILE" for a trust file, whose version is its serial; version 0 asks for
+ * a file that is missing. Returns PHIAL_OK; PHIAL_ROLLBACK when it is older than the mark, or equal
+ * and different. Does not block or touch the disk.
  */
 PHIAL_CHECKED enum phial_status phial_marks_check(const struct phial_marks *marks,
 						  const char *name, uint64_t version,
@@ -40,13 +48,18 @@ PHIAL_CHECKED enum phial_status phial_marks_check(const struct phial_marks *mark
 
 /*
  * Remember a version as the newest seen (does nothing when it is already). Not durable until
- * phial_marks_sync(), which must succeed before the version is released to anybody.
+ * phial_marks_sync(), which must succeed before the version is released to anybody. Returns
+ * PHIAL_OK; PHIAL_ROLLBACK as phial_marks_check(); PHIAL_BAD_NAME; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_marks_note(struct phial_marks *marks, const char *name,
 						 uint64_t version,
 						 const uint8_t digest[static PHIAL_DIGEST_BYTES],
 						 struct phial_error *err);
 
+/*
+ * Make all notes durable. Returns PHIAL_OK or PHIAL_SYSTEM (disk full, read-only): after that no
+ * new version may be released until the agent is restarted. Blocks as fdatasync(2).
+ */
 PHIAL_CHECKED enum phial_status phial_marks_sync(struct phial_marks *marks,
 						 struct phial_error *err);
 

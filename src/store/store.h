@@ -15,12 +15,16 @@
 
 /*
  * Find the store that a directory lies in: the nearest one at or above it that has `.phial/`.
- * start: a path. ret_path: freed by the caller. Returns PHIAL_OK or PHIAL_NOT_FOUND.
+ * start: a path. ret_path: absolute, freed by the caller. Returns PHIAL_OK; PHIAL_NOT_FOUND;
+ * PHIAL_DENIED; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_store_find(const char *start, char **ret_path,
 						 struct phial_error *err);
 
-/* Open a store directory (O_DIRECTORY, close-on-exec). Returns PHIAL_OK, PHIAL_NOT_FOUND, ... */
+/*
+ * Open a store directory (O_DIRECTORY, close-on-exec); the path may be a link. ret_fd: closed by
+ * the caller. Returns PHIAL_OK; PHIAL_NOT_FOUND; PHIAL_DENIED; PHIAL_SYSTEM.
+ */
 PHIAL_CHECKED enum phial_status phial_store_open(const char *path, int *ret_fd,
 						 struct phial_error *err);
 
@@ -35,21 +39,24 @@ struct phial_store_names {
 
 /*
  * List a store. Directories and files whose name begins with '.' and files that do not end in
- * ".sealed" are ignored; names against the grammar, names that differ only in case, and
- * directories that cannot be read become problems. At most 100,000 names. ret_names: freed
- * with phial_store_names_free(). Returns PHIAL_OK, PHIAL_TOO_LARGE, PHIAL_SYSTEM.
+ * ".sealed" are ignored; names against the grammar, names that differ only in case, what is no
+ * regular file, and directories that cannot be read become problems. Sub-directories are
+ * entered five deep. At most 100,000 names and 1,000,000 entries; at most 1,000 problems,
+ * then one line says how many more there are. ret_names: freed with phial_store_names_free().
+ * Returns PHIAL_OK, PHIAL_TOO_LARGE, PHIAL_SYSTEM. Reads directories, opens no file.
  */
 PHIAL_CHECKED enum phial_status phial_store_list(int store_fd, struct phial_store_names *ret_names,
 						 struct phial_error *err);
 
+/* Free what it holds and leave it empty. */
 void phial_store_names_free(struct phial_store_names *names);
 
 /*
  * Read the sealed file of a name. buffer: grown as needed and reused from call to call (start
- * with NULL and 0; freed by the caller), so that a load of many files allocates once.
- * Returns PHIAL_OK; PHIAL_NOT_FOUND; PHIAL_MALFORMED when it is no regular file or a link out
- * of the store; PHIAL_TOO_LARGE over PHIAL_SEALED_MAX_BYTES; PHIAL_DENIED; PHIAL_SYSTEM.
- * Never blocks on a FIFO or device.
+ * with NULL and 0; freed by the caller, also on failure), so that a load of many files
+ * allocates once. Returns PHIAL_OK; PHIAL_BAD_NAME; PHIAL_NOT_FOUND; PHIAL_MALFORMED when it is
+ * no regular file or a link out of the store; PHIAL_TOO_LARGE over PHIAL_SEALED_MAX_BYTES;
+ * PHIAL_DENIED; PHIAL_SYSTEM. Never blocks on a FIFO or device.
  */
 PHIAL_CHECKED enum phial_status phial_store_read_sealed(int store_fd, const char *name,
 							uint8_t **buffer, size_t *buffer_bytes,
@@ -57,9 +64,11 @@ PHIAL_CHECKED enum phial_status phial_store_read_sealed(int store_fd, const char
 
 /*
  * Write a file below a directory atomically and durably: a temporary file beside it, fsync,
- * rename, fsync of the directory; missing directories are made. relative: checked by the
- * caller, no `..`. mode: e.g. 0644. Nothing is left behind on failure. PHIAL_OK, PHIAL_SYSTEM,
- * PHIAL_DENIED.
+ * rename, fsync of the directory. Missing directories are made, with the file's mode and entry
+ * for those who may read it. relative: checked by the caller, no `..`, at most 1023 bytes; links
+ * among its directories are followed inside dir_fd only. mode: e.g. 0644, whatever the umask
+ * is. No file is left behind on failure; made directories are. Returns PHIAL_OK; PHIAL_DENIED;
+ * PHIAL_NOT_FOUND or PHIAL_MALFORMED for a directory that is none or leads out; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_store_write(int dir_fd, const char *relative,
 						  const void *bytes, size_t length,
@@ -67,7 +76,8 @@ PHIAL_CHECKED enum phial_status phial_store_write(int dir_fd, const char *relati
 
 /*
  * Of several candidates, the one most like a mistyped word, or NULL if none is near (at most
- * two edits). For "no workload "wbe", did you mean "web"?".
+ * two edits, and fewer than the word has bytes). word, candidates: NUL-terminated; those over
+ * 200 bytes are passed over. For "no workload "wbe", did you mean "web"?".
  */
 const char *phial_nearest(const char *word, const char *const *candidates, size_t count);
 

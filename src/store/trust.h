@@ -20,6 +20,7 @@
 #include <phial/sealed.h>
 
 #include "base/cleanup.h"
+#include "crypt/crypt.h"
 
 /* Limits. Sizes in bytes. */
 #define PHIAL_PINS_MAX           16
@@ -34,8 +35,9 @@ struct phial_pins {
 };
 
 /*
- * Parse a pin file: one "RW..." a line, `#` comments, empty lines. Returns PHIAL_OK;
- * PHIAL_BAD_KEY with the line number; PHIAL_MALFORMED if there is none or too many.
+ * Parse a pin file: one "RW..." a line, `#` comments, empty lines. text, length: need not be
+ * NUL-terminated. Returns PHIAL_OK; PHIAL_BAD_KEY with the line number, never quoting it;
+ * PHIAL_MALFORMED if there is none or too many. Does not allocate or block.
  */
 PHIAL_CHECKED enum phial_status phial_pins_parse(const char *text, size_t length,
 						 struct phial_pins *ret_pins,
@@ -67,13 +69,17 @@ struct phial_trust {
 	struct phial_trust_list signers;
 	uint8_t *policy; /* the verified bytes of policy.json, or NULL when there is none */
 	size_t policy_length;
+	/* BLAKE2b-256 of each file's bytes, for its mark (store/marks.h); zeros without a policy. */
+	uint8_t recipients_digest[PHIAL_HASH_BYTES];
+	uint8_t signers_digest[PHIAL_HASH_BYTES];
+	uint8_t policy_digest[PHIAL_HASH_BYTES];
 	/* The signers in the form phial_sealed_verify() takes; points into signers. */
 	struct phial_trusted_signer *trusted;
 };
 
 /*
  * Parse one list strictly (all problems of a file at once are joined in err's text as far as
- * it holds). ret_list: freed with phial_trust_list_free(). Returns PHIAL_OK; PHIAL_MALFORMED,
+ * it holds). bytes, length: the file, at most PHIAL_TRUST_FILE_MAX. ret_list: freed with phial_trust_list_free(). Returns PHIAL_OK; PHIAL_MALFORMED,
  * PHIAL_BAD_KEY or PHIAL_BAD_NAME with line numbers; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_trust_list_parse(enum phial_trust_kind kind,
@@ -81,17 +87,23 @@ PHIAL_CHECKED enum phial_status phial_trust_list_parse(enum phial_trust_kind kin
 						       struct phial_trust_list *ret_list,
 						       struct phial_error *err);
 
-/* Write a list in its canonical form. ret_text: freed by the caller. */
+/*
+ * Write a list in its canonical form. ret_text: NUL-terminated, freed by the caller;
+ * ret_length: without the NUL. Returns PHIAL_OK or PHIAL_SYSTEM.
+ */
 PHIAL_CHECKED enum phial_status phial_trust_list_format(enum phial_trust_kind kind,
 							const struct phial_trust_list *list,
 							char **ret_text, size_t *ret_length,
 							struct phial_error *err);
 
+/* Free what a list holds and leave it empty (serial 0). */
 void phial_trust_list_free(struct phial_trust_list *list);
 
 /*
- * Add an entry (copied). Returns PHIAL_OK; PHIAL_EXISTS for a name or key that is there;
- * PHIAL_BAD_NAME; PHIAL_TOO_LARGE; PHIAL_SYSTEM.
+ * Add an entry (copied); of its two keys the one that the list is not of must be all zeros.
+ * Does not change the serial. Returns PHIAL_OK; PHIAL_EXISTS for a name (in any case) or key
+ * that is there; PHIAL_BAD_NAME; PHIAL_TOO_LARGE over 256 entries or 64 patterns;
+ * PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_trust_list_add(struct phial_trust_list *list,
 						     const struct phial_trust_entry *entry,
@@ -108,17 +120,22 @@ bool phial_trust_entry_allows(const struct phial_trust_entry *entry, const char 
  * Read and verify the signed files below a store directory. store_fd: the store. pins: whose
  * signatures count. ret_trust: freed with phial_trust_free(). Returns PHIAL_OK; PHIAL_NOT_FOUND
  * when this is no store; PHIAL_UNTRUSTED, PHIAL_TAMPERED, PHIAL_MALFORMED, ... with the file's
- * name in the text. Reads files, does not write.
+ * name in the text. A policy that is gone together with its signature is not seen here: whoever
+ * keeps marks checks ".phial/policy.json" at version 0 then, which is PHIAL_ROLLBACK if there
+ * ever was one. Reads files, does not write.
  */
 PHIAL_CHECKED enum phial_status phial_trust_read(int store_fd, const struct phial_pins *pins,
 						 struct phial_trust **ret_trust,
 						 struct phial_error *err);
 
+/* Free. trust: may be NULL. */
 void phial_trust_free(struct phial_trust *trust);
 
 /*
- * Sign a file of the store as admin and write it and its .minisig atomically and durably.
- * file: "recipients", "signers" or "policy.json". Returns PHIAL_OK or PHIAL_SYSTEM.
+ * Sign a file of the store as admin and write it and then its .minisig, each atomically and
+ * durably; a reader in between finds PHIAL_TAMPERED and tries again later. file: "recipients",
+ * "signers" or "policy.json". Returns PHIAL_OK; PHIAL_USAGE for another file; PHIAL_DENIED;
+ * PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_trust_write(int store_fd, const char *file,
 						  const uint8_t *bytes, size_t length,
