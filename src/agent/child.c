@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The children of the supervisor, from fork() to their sandbox. Each keeps only the descriptors it
+ * is given; what fails here ends the child with a line in the log.
+ */
+#include "agent/supervisor_internal.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "agent/filler.h"
+#include "agent/log.h"
+#include "agent/worker.h"
+#include "base/cleanup.h"
+#include "base/secret.h"
+#include "keyring/keyring.h"
+
+/* Signals go back to what a fresh process has, and the child ends with its parent. */
+static enum phial_status begin(const int *keep, size_t count, struct phial_error *err)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, 0, "start a child");
+	}
+	return phial_keep_descriptors(keep, count, err);
+}
+
+static void end_badly(const char *what, const struct phial_error *err) __attribute__((noreturn));
+
+static void end_badly(const char *what, const struct phial_error *err)
+{
+	phial_log("%s: %s", what, err->text);
+	_exit((int)err->status);
+}
+
+void child_run_filler(const struct supervisor *supervisor, int fd)
+{
+	struct phial_error err;
+	struct phial_secret *payload = NULL;
+	enum phial_status status = begin(&fd, 1, &err);
+
+	if (status == PHIAL_OK) {
+		status = phial_secret_new(PHIAL_KEY_PAYLOAD_MAX, &payload, &err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_sandbox_filler(&supervisor->filters.filler, supervisor->empty_dir,
+					      &err);
+	}
+	if (status != PHIAL_OK) {
+		end_badly("filler", &err);
+	}
+	int result = phial_filler_run(fd, payload);
+
+	phial_secret_free(payload);
+	_exit(result);
+}
+
+void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd)
+{
+	struct phial_error err;
+	const int keep[] = { call_fd, event_fd, supervisor->hook_fd, supervisor->admin_fd,
+			     supervisor->state_fd };
+	const struct phial_worker_start start = {
+		.call_fd = call_fd,
+		.event_fd = event_fd,
+		.hook_fd = supervisor->hook_fd,
+		.admin_fd = supervisor->admin_fd,
+		.state_fd = supervisor->state_fd,
+		.ring = supervisor->ring,
+		.identity_serial = supervisor->identity_serial,
+		.pages = supervisor->pages,
+		.options = supervisor->options,
+		.host_key = supervisor->host_key,
+		.boot_id = supervisor->boot_id,
+		.restarts = supervisor->worker_restarts,
+	};
+	enum phial_status status = begin(keep, PHIAL_COUNT(keep), &err);
+
+	if (status == PHIAL_OK) {
+		status = phial_sandbox_worker(&supervisor->filters.worker, supervisor->empty_dir,
+					      supervisor->options->uid, supervisor->options->gid,
+					      &err);
+	}
+	if (status != PHIAL_OK) {
+		end_badly("worker", &err);
+	}
+	_exit((int)phial_worker_run(&start));
+}
+
+void child_run_self_test(const struct supervisor *supervisor)
+{
+	struct phial_error err;
+	enum phial_status status = begin(NULL, 0, &err);
+
+	if (status == PHIAL_OK) {
+		status = phial_keyring_self_test(supervisor->ring, &err);
+	}
+	if (status != PHIAL_OK) {
+		end_badly("self-test of the keyring failed", &err);
+	}
+	_exit(0);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: ISC */
+/* The index of secrets: names, versions and key serials, never a value. */
+#include "agent/index.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <phial/sealed.h>
+#include <phial/secret.h>
+
+#include "base/cleanup.h"
+#include "keyring/keyring.h"
+
+static int compare_name(const void *name, const void *entry)
+{
+	return strcmp(name, ((const struct phial_entry *)entry)->name);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	return compare_name(((const struct phial_entry *)a)->name, b);
+}
+
+struct phial_entry *phial_index_find(const struct phial_index *index, const char *name)
+{
+	if (index->count == 0) {
+		return NULL;
+	}
+	return bsearch(name, index->entries, index->count, sizeof(index->entries[0]),
+		       compare_name);
+}
+
+static void clear_entry(struct phial_entry *entry)
+{
+	free(entry->name);
+	free(entry->reason);
+	free(entry->loaded.serials);
+}
+
+/* Keep an entry whose file is gone if something is loaded. Returns whether it is kept. */
+static bool keep_missing(struct phial_entry *entry, struct phial_entry *ret_kept)
+{
+	if (entry->loaded.serial_count == 0) {
+		clear_entry(entry);
+		return false;
+	}
+	entry->is_missing = true;
+	*ret_kept = *entry;
+	return true;
+}
+
+enum phial_status phial_index_update(struct phial_index *index, char **names, size_t count,
+				     struct phial_error *err)
+{
+	struct phial_entry *merged = calloc(index->count + count + 1, sizeof(*merged));
+	size_t used = 0;
+	size_t old = 0;
+
+	if (!merged) {
+		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "index of %zu secrets", count);
+	}
+	for (size_t i = 0; i < count; i++) {
+		int order = -1;
+
+		while (old < index->count &&
+		       (order = strcmp(index->entries[old].name, names[i])) < 0) {
+			used += keep_missing(&index->entries[old++], &merged[used]);
+		}
+		if (old < index->count && order == 0) {
+			merged[used] = index->entries[old++];
+			merged[used].is_missing = false;
+		} else {
+			merged[used].name = strdup(names[i]);
+			phial_entry_set(&merged[used], PHIAL_NOT_FOUND, "not read yet");
+		}
+		if (!merged[used].name) {
+			/* Memory is gone: what follows would lie. The process starts anew. */
+			abort();
+		}
+		used++;
+	}
+	while (old < index->count) {
+		used += keep_missing(&index->entries[old++], &merged[used]);
+	}
+	free(index->entries);
+	index->entries = merged;
+	index->count = used;
+	return PHIAL_OK;
+}
+
+void phial_entry_set(struct phial_entry *entry, enum phial_status status, const char *reason)
+{
+	free(entry->reason);
+	entry->reason = reason ? strdup(reason) : NULL;
+	entry->status = status;
+}
+
+enum phial_status phial_index_names(const struct phial_index *index, const char ***ret_names,
+				    struct phial_error *err)
+{
+	const char **names = calloc(index->count + 1, sizeof(*names));
+
+	if (!names) {
+		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "names of %zu secrets", index->count);
+	}
+	for (size_t i = 0; i < index->count; i++) {
+		names[i] = index->entries[i].name;
+	}
+	*ret_names = names;
+	return PHIAL_OK;
+}
+
+/* --- from the ring ---------------------------------------------------------------------- */
+
+/* Read a key's header if it is a part of a secret. */
+static bool read_header(int32_t serial, struct phial_secret *scratch,
+			struct phial_key_header *ret_header)
+{
+	size_t length;
+
+	if (phial_keyring_read(serial, phial_secret_bytes(scratch), phial_secret_capacity(scratch),
+			       &length, NULL) != PHIAL_OK ||
+	    length < sizeof(*ret_header)) {
+		return false;
+	}
+	memcpy(ret_header, phial_secret_const_bytes(scratch), sizeof(*ret_header));
+	return ret_header->magic == PHIAL_KEY_MAGIC && ret_header->kind == PHIAL_KEY_SECRET &&
+	       ret_header->part < ret_header->part_count &&
+	       ret_header->part_count <= PHIAL_SECRET_MAX_BYTES / PHIAL_KEY_PART_MAX + 1 &&
+	       memchr(ret_header->name, '\0', sizeof(ret_header->name)) != NULL &&
+	       phial_name_check(ret_header->name, NULL) == PHIAL_OK;
+}
+
+/* Find or append (unsorted) the entry that a header belongs to. entries has room for one more. */
+static struct phial_entry *entry_of(struct phial_index *index,
+				    const struct phial_key_header *header)
+{
+	for (size_t i = index->count; i > 0; i--) { /* parts of one secret lie close together */
+		struct phial_entry *entry = &index->entries[i - 1];
+
+		if (header->part_count == 1) {
+			break;
+		}
+		if (strcmp(entry->name, header->name) == 0 &&
+		    entry->loaded.version == header->version) {
+			return entry;
+		}
+	}
+	struct phial_entry *entry = &index->entries[index->count];
+
+	*entry = (struct phial_entry){
+		.name = strdup(header->name),
+		.is_missing = true,
+		.loaded = { .version = header->version,
+			    .not_after_s = header->not_after_s,
+			    .mode = header->mode,
+			    .owner_uid = header->owner_uid,
+			    .owner_gid = header->owner_gid,
+			    .total_bytes = header->total_bytes,
+			    .serial_count = header->part_count },
+	};
+	memcpy(entry->loaded.digest, header->digest, sizeof(entry->loaded.digest));
+	entry->loaded.serials = calloc(header->part_count, sizeof(int32_t));
+	if (!entry->name || !entry->loaded.serials) {
+		abort();
+	}
+	index->count++;
+	return entry;
+}
+
+/* Whole, and the newest of its name: the array is sorted by name. */
+static bool is_usable(const struct phial_index *index, size_t i)
+{
+	const struct phial_entry *entry = &index->entries[i];
+
+	for (uint32_t part = 0; part < entry->loaded.serial_count; part++) {
+		if (entry->loaded.serials[part] == 0) {
+			return false;
+		}
+	}
+	for (size_t other = i; other-- > 0;) {
+		if (strcmp(index->entries[other].name, entry->name) != 0) {
+			break;
+		}
+		if (index->entries[other].loaded.version >= entry->loaded.version) {
+			return false;
+		}
+	}
+	return i + 1 == index->count || strcmp(index->entries[i + 1].name, entry->name) != 0 ||
+	       index->entries[i + 1].loaded.version < entry->loaded.version;
+}
+
+static void drop_unusable(struct phial_index *index, int32_t ring)
+{
+	size_t kept = 0;
+	bool *usable = calloc(index->count + 1, sizeof(*usable));
+
+	if (!usable) {
+		abort();
+	}
+	for (size_t i = 0; i < index->count; i++) {
+		usable[i] = is_usable(index, i);
+	}
+	for (size_t i = 0; i < index->count; i++) {
+		struct phial_entry *entry = &index->entries[i];
+
+		if (usable[i]) {
+			index->entries[kept++] = *entry;
+			continue;
+		}
+		for (uint32_t part = 0; part < entry->loaded.serial_count; part++) {
+			if (phial_keyring_drop(ring, entry->loaded.serials[part], NULL) !=
+			    PHIAL_OK) {
+				continue;
+			}
+		}
+		clear_entry(entry);
+	}
+	index->count = kept;
+	free(usable);
+}
+
+enum phial_status phial_index_from_ring(struct phial_index *index, int32_t ring,
+					struct phial_secret *scratch, struct phial_error *err)
+{
+	phial_auto_free int32_t *serials = NULL;
+	size_t count = 0;
+	enum phial_status status = phial_keyring_list(ring, &serials, &count, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	index->entries = calloc(count + 1, sizeof(index->entries[0]));
+	if (!index->entries) {
+		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "index of %zu keys", count);
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct phial_key_header header;
+
+		if (read_header(serials[i], scratch, &header)) {
+			entry_of(index, &header)->loaded.serials[header.part] = serials[i];
+		}
+	}
+	phial_secret_wipe(scratch);
+	qsort(index->entries, index->count, sizeof(index->entries[0]), compare_entries);
+	drop_unusable(index, ring);
+	return PHIAL_OK;
+}

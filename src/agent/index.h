@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the worker knows of each secret: what the store's file says now, and what is loaded in the
+ * ring. The two differ when a newer file was refused, or the file is gone.
+ */
+#ifndef PHIAL_AGENT_INDEX_H
+#define PHIAL_AGENT_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <phial/error.h>
+
+#include "store/marks.h"
+
+struct phial_secret;
+
+/* A value in the ring. */
+struct phial_loaded {
+	uint64_t version;
+	int64_t not_after_s; /* 0: never */
+	uint32_t mode;	     /* or PHIAL_MODE_UNSET */
+	uint32_t owner_uid;
+	uint32_t owner_gid;
+	uint32_t total_bytes;
+	uint8_t digest[PHIAL_DIGEST_BYTES];
+	int32_t *serials;      /* part 0 to serial_count - 1; owned */
+	uint32_t serial_count; /* 0: nothing is loaded */
+};
+
+struct phial_entry {
+	char *name;
+	struct phial_loaded loaded;
+	uint64_t file_version;	 /* what the store's file claims, 0: unknown */
+	enum phial_status status; /* PHIAL_OK: what the store has now is what is loaded */
+	char *reason;		 /* why not, or NULL */
+	bool is_missing;	 /* the file is gone; what is loaded stays */
+};
+
+struct phial_index {
+	struct phial_entry *entries; /* sorted by name */
+	size_t count;
+};
+
+/* The entry of a name, or NULL. */
+struct phial_entry *phial_index_find(const struct phial_index *index, const char *name);
+
+/*
+ * Make the index hold these names (sorted) besides those that are loaded; entries that are in
+ * neither go, loaded ones without a file become missing. Returns PHIAL_OK or PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_index_update(struct phial_index *index, char **names,
+						   size_t count, struct phial_error *err);
+
+/* Record what became of an entry's file. reason: copied; NULL with PHIAL_OK. */
+void phial_entry_set(struct phial_entry *entry, enum phial_status status, const char *reason);
+
+/*
+ * The names of all entries, in order, for phial_policy_grant(). ret_names: the array is freed by
+ * the caller, its texts are the index's. Returns PHIAL_OK or PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_index_names(const struct phial_index *index,
+						  const char ***ret_names,
+						  struct phial_error *err);
+
+/*
+ * Rebuild from the keys of a ring, for a worker that follows another one. A secret with a part
+ * missing is left out. ring: see keyring.h. scratch: PHIAL_KEY_PAYLOAD_MAX bytes of secret memory,
+ * wiped. Returns PHIAL_OK or PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_index_from_ring(struct phial_index *index, int32_t ring,
+						      struct phial_secret *scratch,
+						      struct phial_error *err);
+
+#endif

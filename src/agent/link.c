@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/* The worker's side of a call. The supervisor's side is supervisor_calls.c. */
+#include "agent/link.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+
+enum phial_status phial_link_call(int call_fd, enum phial_link_type type, const void *record,
+				  size_t length, const int *fds, size_t fd_count,
+				  struct phial_link_answer *ret_answer, struct phial_error *err)
+{
+	struct phial_link_answer answer;
+	struct phial_frame frame;
+	enum phial_status status =
+		phial_frame_send(call_fd, (uint32_t)type, record, length, fds, fd_count, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	status = phial_frame_receive(call_fd, &answer, sizeof(answer), &frame, err);
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	phial_frame_close_fds(&frame);
+	if (frame.type != PHIAL_LINK_ANSWER || frame.length != sizeof(answer)) {
+		return phial_fail(err, PHIAL_MALFORMED, 0, "the supervisor answered nonsense");
+	}
+	answer.text[sizeof(answer.text) - 1] = '\0';
+	if (answer.status != PHIAL_OK) {
+		(void)phial_fail(err, (enum phial_status)answer.status, 0, "%s", answer.text);
+		return (enum phial_status)answer.status;
+	}
+	*ret_answer = answer;
+	return PHIAL_OK;
+}

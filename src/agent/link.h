@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Between supervisor and worker: fixed-size records in frames, on two socket pairs. On the call
+ * socket the worker asks and the supervisor answers at once. On the event socket the supervisor
+ * tells. The supervisor believes nothing but sizes, numbers and checked names from a worker.
+ */
+#ifndef PHIAL_AGENT_LINK_H
+#define PHIAL_AGENT_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <phial/error.h>
+
+#include "wire/frame.h"
+
+enum phial_link_type {
+	/* Calls. */
+	PHIAL_LINK_ADD_KEY = 1, /* struct phial_link_add_key; the payload lies in the shared pages */
+	PHIAL_LINK_WORKLOAD,	/* struct phial_link_workload; answers device and inode */
+	PHIAL_LINK_FILL,	/* phial_fill_part records; fds: pidfd, rw mount; answers a number */
+	PHIAL_LINK_WIPE,	/* struct phial_link_container: wipe the mount and let go of it */
+	PHIAL_LINK_ALIVE,	/* struct phial_link_process; answers 1 or 0 */
+	PHIAL_LINK_RELOAD,	/* nothing: send STORE again */
+	PHIAL_LINK_LOADED,	/* nothing: the store has been read */
+	PHIAL_LINK_FATAL,	/* struct phial_link_fatal: the worker cannot go on */
+	PHIAL_LINK_ANSWER = 64,
+	/* Events. */
+	PHIAL_LINK_STORE = 128, /* nothing; fds: clone of the store, trust file */
+	PHIAL_LINK_ACCEPT,	/* nothing: the self-test passed, serve requests */
+	PHIAL_LINK_LIVE,	/* struct phial_link_container: held since before this worker */
+	PHIAL_LINK_FILLED,	/* struct phial_link_result */
+	PHIAL_LINK_EXITED,	/* struct phial_link_container: gone and wiped */
+};
+
+struct phial_link_add_key {
+	uint32_t length;    /* of the payload in the shared pages */
+	uint32_t timeout_s; /* 0: none */
+};
+
+struct phial_link_workload {
+	char name[64];
+};
+
+struct phial_link_container {
+	uint64_t number;
+};
+
+struct phial_link_process {
+	int32_t pid;
+	uint32_t unused;
+	uint64_t start_time;
+};
+
+struct phial_link_result {
+	uint64_t number;
+	uint32_t status; /* enum phial_status */
+	char text[PHIAL_ERROR_TEXT_BYTES];
+};
+
+struct phial_link_fatal {
+	uint32_t status;
+	char text[PHIAL_ERROR_TEXT_BYTES];
+};
+
+struct phial_link_answer {
+	uint32_t status; /* enum phial_status */
+	int32_t os_error;
+	uint64_t number; /* key serial, container number, 0 or 1 */
+	uint64_t device;
+	uint64_t inode;
+	char text[PHIAL_ERROR_TEXT_BYTES];
+};
+
+/* One key's part of one file, for the filler. The parts of a file follow one another. */
+struct phial_fill_part {
+	int32_t serial;
+	uint32_t part;
+	uint32_t part_count;
+	uint32_t mode;
+	uint32_t uid; /* as the host sees it */
+	uint32_t gid;
+	char file[64];
+};
+
+#define PHIAL_FILL_PARTS_MAX (PHIAL_FRAME_MAX_BYTES / sizeof(struct phial_fill_part))
+
+/*
+ * Call the supervisor and wait for its answer. fds: stay the caller's. ret_answer: set on PHIAL_OK.
+ * Returns what the supervisor answered; PHIAL_GONE when it is not there any more.
+ */
+PHIAL_CHECKED enum phial_status phial_link_call(int call_fd, enum phial_link_type type,
+						const void *record, size_t length, const int *fds,
+						size_t fd_count, struct phial_link_answer *ret_answer,
+						struct phial_error *err);
+
+#endif

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading the store: verify, check the version against the marks, open, put into the ring. Marks
+ * are durable before anything new may be released; a bad file changes nothing but its entry.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <phial/sealed.h>
+
+#include "agent/link.h"
+#include "agent/log.h"
+#include "agent/worker.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/secret.h"
+#include "crypt/crypt.h"
+#include "keyring/keyring.h"
+#include "store/store.h"
+
+/* A file made later than this much from now was made by a wrong clock, here or there. */
+#define FUTURE_MAX_S (24 * 3600)
+
+/* What one load works with. */
+struct load {
+	struct phial_worker *worker;
+	int store_fd;
+	struct phial_identities *identities;
+	struct phial_secret *value;
+	uint8_t *buffer; /* of phial_store_read_sealed() */
+	size_t buffer_bytes;
+	bool signers_changed;
+	int32_t *dropped; /* keys of replaced versions, dropped once the marks are durable */
+	size_t dropped_count;
+	size_t changed; /* entries that got a new value */
+	bool *is_new;	/* by entry: got a value in this load */
+};
+
+static void free_load(struct load *load)
+{
+	phial_identities_free(load->identities);
+	phial_secret_free(load->value);
+	free(load->buffer);
+	free(load->dropped);
+	free(load->is_new);
+}
+
+/* --- values into the ring --------------------------------------------------------------- */
+
+static void drop_keys(const struct phial_worker *worker, const int32_t *serials, size_t count)
+{
+	struct phial_error err;
+
+	for (size_t i = 0; i < count; i++) {
+		if (phial_keyring_drop(worker->start->ring, serials[i], &err) != PHIAL_OK) {
+			phial_log("cannot drop an old key: %s", err.text);
+		}
+	}
+}
+
+/* The kernel's own timeout is a backstop: it ends a key even if the agent hangs. */
+static uint32_t timeout_of(int64_t not_after_s, int64_t now_s)
+{
+	if (not_after_s == 0) {
+		return 0;
+	}
+	return not_after_s - now_s > UINT32_MAX ? UINT32_MAX : (uint32_t)(not_after_s - now_s);
+}
+
+/* Put one part of a value into the ring by way of the shared pages. */
+static enum phial_status add_part(const struct load *load, const struct phial_key_header *header,
+				  uint32_t timeout_s, int32_t *ret_serial, struct phial_error *err)
+{
+	const struct phial_worker_start *start = load->worker->start;
+	size_t offset = header->part * PHIAL_KEY_PART_MAX;
+	size_t rest = phial_secret_length(load->value) - offset;
+	size_t length = rest < PHIAL_KEY_PART_MAX ? rest : PHIAL_KEY_PART_MAX;
+	const struct phial_link_add_key call = {
+		.length = (uint32_t)(sizeof(*header) + length),
+		.timeout_s = timeout_s,
+	};
+	struct phial_link_answer answer;
+
+	memcpy(start->pages.bytes, header, sizeof(*header));
+	memcpy(start->pages.bytes + sizeof(*header), phial_secret_const_bytes(load->value) + offset,
+	       length);
+	enum phial_status status = phial_link_call(start->call_fd, PHIAL_LINK_ADD_KEY, &call,
+						   sizeof(call), NULL, 0, &answer, err);
+
+	phial_wipe(start->pages.bytes, sizeof(*header) + length);
+	if (status == PHIAL_OK) {
+		*ret_serial = (int32_t)answer.number;
+	}
+	return status;
+}
+
+/* Put the whole value into the ring. ret_loaded: its serials are the caller's. */
+static enum phial_status add_value(const struct load *load,
+				   const struct phial_sealed_header *sealed,
+				   const uint8_t digest[static PHIAL_DIGEST_BYTES],
+				   struct phial_loaded *ret_loaded, struct phial_error *err)
+{
+	size_t length = phial_secret_length(load->value);
+	size_t part_count = length == 0 ? 1 : (length + PHIAL_KEY_PART_MAX - 1) / PHIAL_KEY_PART_MAX;
+	struct phial_key_header header = {
+		.magic = PHIAL_KEY_MAGIC,
+		.kind = PHIAL_KEY_SECRET,
+		.part_count = (uint32_t)part_count,
+		.version = sealed->version,
+		.not_after_s = sealed->not_after_s,
+		.total_bytes = (uint32_t)length,
+		.mode = sealed->mode,
+		.owner_uid = sealed->owner_uid,
+		.owner_gid = sealed->owner_gid,
+	};
+	phial_auto_free int32_t *serials = calloc(part_count, sizeof(*serials));
+	uint32_t timeout_s = timeout_of(sealed->not_after_s, phial_worker_now_s(load->worker));
+	enum phial_status status = PHIAL_OK;
+
+	if (!serials) {
+		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "load %s", sealed->name);
+	}
+	memcpy(header.name, sealed->name, strlen(sealed->name));
+	memcpy(header.digest, digest, sizeof(header.digest));
+	for (; status == PHIAL_OK && header.part < part_count; header.part++) {
+		status = add_part(load, &header, timeout_s, &serials[header.part], err);
+	}
+	if (status != PHIAL_OK) {
+		drop_keys(load->worker, serials, header.part - 1);
+		return status;
+	}
+	*ret_loaded = (struct phial_loaded){
+		.version = sealed->version,
+		.not_after_s = sealed->not_after_s,
+		.mode = sealed->mode,
+		.owner_uid = sealed->owner_uid,
+		.owner_gid = sealed->owner_gid,
+		.total_bytes = (uint32_t)length,
+		.serials = phial_take_pointer(serials),
+		.serial_count = (uint32_t)part_count,
+	};
+	memcpy(ret_loaded->digest, digest, sizeof(ret_loaded->digest));
+	return PHIAL_OK;
+}
+
+/* Keep the serials of a replaced value until the marks are durable. */
+static void replace_loaded(struct load *load, struct phial_entry *entry,
+			   const struct phial_loaded *loaded)
+{
+	size_t count = load->dropped_count + entry->loaded.serial_count;
+	int32_t *larger = reallocarray(load->dropped, count + 1, sizeof(*larger));
+
+	if (!larger) {
+		abort(); /* a worker without memory is started anew, from the ring */
+	}
+	load->dropped = larger;
+	if (entry->loaded.serial_count > 0) {
+		memcpy(larger + load->dropped_count, entry->loaded.serials,
+		       entry->loaded.serial_count * sizeof(*larger));
+	}
+	load->dropped_count = count;
+	free(entry->loaded.serials);
+	entry->loaded = *loaded;
+	load->is_new[entry - load->worker->index.entries] = true;
+	load->changed++;
+}
+
+/* --- one file --------------------------------------------------------------------------- */
+
+/* What the header alone says against a file. */
+static enum phial_status check_header(const struct load *load, const struct phial_entry *entry,
+				      const struct phial_sealed_header *header,
+				      struct phial_error *err)
+{
+	int64_t now_s = phial_worker_now_s(load->worker);
+
+	if (strcmp(header->name, entry->name) != 0) {
+		return phial_fail(err, PHIAL_BAD_NAME, 0,
+				  "the file holds the secret %s; put it back in its place or seal "
+				  "%s anew",
+				  header->name, entry->name);
+	}
+	if (header->created_s > now_s + FUTURE_MAX_S ||
+	    header->version / 1000 > (uint64_t)now_s + FUTURE_MAX_S) {
+		return phial_fail(err, PHIAL_REFUSED, 0,
+				  "made more than a day in the future; check the clock of this host "
+				  "and of the one that sealed it");
+	}
+	if (header->not_after_s != 0 && header->not_after_s <= now_s) {
+		return phial_fail(err, PHIAL_EXPIRED, 0,
+				  "expired; seal it anew with \"phial seal %s\"", entry->name);
+	}
+	return PHIAL_OK;
+}
+
+static enum phial_status open_and_add(struct load *load, struct phial_entry *entry,
+				      const struct phial_sealed *sealed,
+				      const uint8_t digest[static PHIAL_DIGEST_BYTES],
+				      struct phial_error *err)
+{
+	const struct phial_sealed_header *header = phial_sealed_get_header(sealed);
+	struct phial_loaded loaded;
+	enum phial_status status =
+		phial_sealed_open(sealed, load->identities, load->value, err);
+
+	if (status == PHIAL_OK) {
+		status = add_value(load, header, digest, &loaded, err);
+	}
+	phial_secret_wipe(load->value);
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	status = phial_marks_note(load->worker->marks, entry->name, header->version, digest, err);
+	if (status != PHIAL_OK) {
+		drop_keys(load->worker, loaded.serials, loaded.serial_count);
+		free(loaded.serials);
+		return status;
+	}
+	replace_loaded(load, entry, &loaded);
+	return PHIAL_OK;
+}
+
+/* Everything after reading. bytes: the file. */
+static enum phial_status load_bytes(struct load *load, struct phial_entry *entry,
+				    const uint8_t *bytes, size_t length, struct phial_error *err)
+{
+	struct phial_worker *worker = load->worker;
+	uint8_t digest[PHIAL_DIGEST_BYTES];
+	struct phial_sealed *sealed = NULL;
+
+	phial_hash_256(bytes, length, digest);
+	bool is_same = entry->loaded.serial_count > 0 &&
+		       memcmp(digest, entry->loaded.digest, sizeof(digest)) == 0;
+	enum phial_status status = phial_sealed_parse(bytes, length, &sealed, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	const struct phial_sealed_header *header = phial_sealed_get_header(sealed);
+
+	entry->file_version = header->version;
+	status = check_header(load, entry, header, err);
+	if (status == PHIAL_OK && !(is_same && !load->signers_changed)) {
+		status = phial_sealed_verify(sealed, worker->trust->trusted,
+					     worker->trust->signers.count, NULL, err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_marks_check(worker->marks, entry->name, header->version, digest,
+					   err);
+	}
+	if (status == PHIAL_OK && header->created_s > worker->clock_floor_s) {
+		worker->clock_floor_s = header->created_s;
+	}
+	if (status == PHIAL_OK && !is_same) {
+		status = open_and_add(load, entry, sealed, digest, err);
+	}
+	phial_sealed_free(sealed);
+	return status;
+}
+
+static void load_entry(struct load *load, struct phial_entry *entry)
+{
+	struct phial_error err = { .status = PHIAL_OK };
+	size_t length;
+	enum phial_status status =
+		phial_store_read_sealed(load->store_fd, entry->name, &load->buffer,
+					&load->buffer_bytes, &length, &err);
+
+	if (status == PHIAL_OK) {
+		status = load_bytes(load, entry, load->buffer, length, &err);
+	}
+	bool is_known = status == entry->status &&
+			(status == PHIAL_OK || (entry->reason && !strcmp(entry->reason, err.text)));
+
+	if (status != PHIAL_OK && !is_known) {
+		phial_log("refused %s.sealed: %s", entry->name, err.text);
+	}
+	if (!is_known) {
+		phial_entry_set(entry, status, status == PHIAL_OK ? NULL : err.text);
+	}
+}
+
+/* --- the whole store -------------------------------------------------------------------- */
+
+static enum phial_status read_identity(struct load *load, struct phial_error *err)
+{
+	phial_auto_secret struct phial_secret *payload = NULL;
+	phial_auto_secret struct phial_secret *text = NULL;
+	size_t length = 0;
+	enum phial_status status = phial_secret_new(PHIAL_KEY_PAYLOAD_MAX, &payload, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_secret_new(PHIAL_KEY_PART_MAX, &text, err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_keyring_read(load->worker->start->identity_serial,
+					    phial_secret_bytes(payload),
+					    phial_secret_capacity(payload), &length, err);
+	}
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	if (length < PHIAL_KEY_HEADER_BYTES || length > phial_secret_capacity(payload)) {
+		return phial_fail(err, PHIAL_TAMPERED, 0, "the identity in the ring is damaged");
+	}
+	status = phial_secret_append(text,
+				     phial_secret_const_bytes(payload) + PHIAL_KEY_HEADER_BYTES,
+				     length - PHIAL_KEY_HEADER_BYTES, err);
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	return phial_identities_parse(text, NULL, &load->identities, err);
+}
+
+/* A trust file's serial may not fall, nor one serial stand for two files. */
+static enum phial_status mark_trust_file(struct phial_worker *worker, const char *name,
+					 uint64_t serial, const uint8_t *bytes, size_t length,
+					 struct phial_error *err)
+{
+	uint8_t digest[PHIAL_DIGEST_BYTES];
+
+	if (serial == 0) {
+		return PHIAL_OK; /* there is none */
+	}
+	phial_hash_256(bytes, length, digest);
+	enum phial_status status = phial_marks_check(worker->marks, name, serial, digest, err);
+
+	return status == PHIAL_OK ? phial_marks_note(worker->marks, name, serial, digest, err)
+				  : status;
+}
+
+static enum phial_status mark_list(struct phial_worker *worker, enum phial_trust_kind kind,
+				   const char *name, const struct phial_trust_list *list,
+				   struct phial_error *err)
+{
+	phial_auto_free char *text = NULL;
+	size_t length = 0;
+	enum phial_status status = phial_trust_list_format(kind, list, &text, &length, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	return mark_trust_file(worker, name, list->serial, (const uint8_t *)text, length, err);
+}
+
+static enum phial_status check_trust_marks(struct phial_worker *worker,
+					   const struct phial_trust *trust,
+					   const struct phial_policy *policy,
+					   struct phial_error *err)
+{
+	enum phial_status status = mark_list(worker, PHIAL_TRUST_RECIPIENTS, ".phial/recipients",
+					     &trust->recipients, err);
+
+	if (status == PHIAL_OK) {
+		status = mark_list(worker, PHIAL_TRUST_SIGNERS, ".phial/signers", &trust->signers,
+				   err);
+	}
+	if (status == PHIAL_OK) {
+		status = mark_trust_file(worker, ".phial/policy.json", policy->serial,
+					 trust->policy, trust->policy_length, err);
+	}
+	return status;
+}
+
+/* Take over who may sign and what the policy says, if all of it is good. */
+static enum phial_status load_trust(struct load *load, int trust_fd, struct phial_error *err)
+{
+	struct phial_worker *worker = load->worker;
+	phial_auto_free uint8_t *pin_bytes = NULL;
+	size_t pin_length = 0;
+	struct phial_pins pins;
+	phial_auto_trust struct phial_trust *trust = NULL;
+	struct phial_policy policy = { 0 };
+	enum phial_status status =
+		phial_read_all(trust_fd, PHIAL_KEY_FILE_MAX_BYTES, &pin_bytes, &pin_length, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_pins_parse((const char *)pin_bytes, pin_length, &pins, err);
+	}
+	if (status != PHIAL_OK) {
+		return phial_fail_prefix(err, "%s", worker->start->options->trust);
+	}
+	status = phial_trust_read(load->store_fd, &pins, &trust, err);
+	if (status == PHIAL_OK) {
+		status = phial_policy_parse(trust->policy, trust->policy_length, &policy, NULL, err);
+	}
+	if (status == PHIAL_OK) {
+		status = check_trust_marks(worker, trust, &policy, err);
+	}
+	if (status != PHIAL_OK) {
+		phial_policy_free(&policy);
+		return status;
+	}
+	load->signers_changed = !worker->trust ||
+				worker->trust->signers.serial != trust->signers.serial;
+	phial_trust_free(worker->trust);
+	phial_policy_free(&worker->policy);
+	worker->trust = phial_take_pointer(trust);
+	worker->policy = policy;
+	return PHIAL_OK;
+}
+
+static enum phial_status list_names(struct load *load, struct phial_error *err)
+{
+	struct phial_worker *worker = load->worker;
+	struct phial_store_names names = { 0 };
+	enum phial_status status = phial_store_list(load->store_fd, &names, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_index_update(&worker->index, names.names, names.count, err);
+	}
+	if (status == PHIAL_OK) {
+		for (size_t i = 0; i < worker->file_problem_count; i++) {
+			free(worker->file_problems[i]);
+		}
+		free(worker->file_problems);
+		worker->file_problems = phial_take_pointer(names.problems);
+		worker->file_problem_count = names.problem_count;
+		names.problem_count = 0;
+	}
+	phial_store_names_free(&names);
+	if (status == PHIAL_OK) {
+		load->is_new = calloc(worker->index.count + 1, sizeof(*load->is_new));
+		if (!load->is_new) {
+			status = phial_fail(err, PHIAL_SYSTEM, ENOMEM, "load the store");
+		}
+	}
+	return status;
+}
+
+/* The marks could not be written: nothing of this load may be released. */
+static void take_back(struct load *load, const struct phial_error *reason)
+{
+	struct phial_index *index = &load->worker->index;
+
+	for (size_t i = 0; i < index->count; i++) {
+		struct phial_entry *entry = &index->entries[i];
+
+		if (!load->is_new[i]) {
+			continue;
+		}
+		drop_keys(load->worker, entry->loaded.serials, entry->loaded.serial_count);
+		free(entry->loaded.serials);
+		entry->loaded = (struct phial_loaded){ .serial_count = 0 };
+		phial_entry_set(entry, reason->status, reason->text);
+	}
+}
+
+static enum phial_status load_all(struct load *load, int trust_fd, struct phial_error *err)
+{
+	struct phial_worker *worker = load->worker;
+	enum phial_status status = load_trust(load, trust_fd, err);
+
+	if (status == PHIAL_OK) {
+		status = read_identity(load, err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_secret_new(PHIAL_SECRET_MAX_BYTES, &load->value, err);
+	}
+	if (status == PHIAL_OK) {
+		status = list_names(load, err);
+	}
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	for (size_t i = 0; i < worker->index.count; i++) {
+		if (!worker->index.entries[i].is_missing) {
+			load_entry(load, &worker->index.entries[i]);
+		}
+	}
+	status = phial_marks_sync(worker->marks, err);
+	if (status != PHIAL_OK) {
+		(void)phial_fail_prefix(err, "nothing new is released, the marks cannot be written");
+		take_back(load, err);
+	}
+	drop_keys(worker, load->dropped, load->dropped_count);
+	return status;
+}
+
+/* Make sure that a workload has its directory for grants. */
+static void ensure_workload(struct phial_worker *worker, const char *name, size_t length)
+{
+	struct phial_link_workload call = { .name = "" };
+	struct phial_link_answer answer;
+	struct phial_error err;
+
+	if (length >= sizeof(call.name)) {
+		return;
+	}
+	memcpy(call.name, name, length);
+	for (size_t i = 0; i < worker->workload_count; i++) {
+		if (strcmp(worker->workloads[i].name, call.name) == 0) {
+			return;
+		}
+	}
+	if (phial_link_call(worker->start->call_fd, PHIAL_LINK_WORKLOAD, &call, sizeof(call), NULL,
+			    0, &answer, &err) != PHIAL_OK) {
+		phial_log("workload %s: %s", call.name, err.text);
+		return;
+	}
+	struct phial_workload_dir *larger = reallocarray(
+		worker->workloads, worker->workload_count + 1, sizeof(*larger));
+
+	if (!larger) {
+		return;
+	}
+	worker->workloads = larger;
+	memcpy(larger[worker->workload_count].name, call.name, sizeof(call.name));
+	larger[worker->workload_count].device = answer.device;
+	larger[worker->workload_count].inode = answer.inode;
+	worker->workload_count++;
+}
+
+/* By convention the first component of a secret's name is a workload; the policy names others. */
+static void ensure_workloads(struct phial_worker *worker)
+{
+	for (size_t i = 0; i < worker->index.count; i++) {
+		const struct phial_entry *entry = &worker->index.entries[i];
+		size_t length = strcspn(entry->name, "/");
+
+		if (entry->loaded.serial_count > 0 && entry->name[length] == '/' &&
+		    (i == 0 || strncmp(worker->index.entries[i - 1].name, entry->name,
+				       length + 1) != 0 ||
+		     worker->index.entries[i - 1].loaded.serial_count == 0)) {
+			ensure_workload(worker, entry->name, length);
+		}
+	}
+	for (size_t i = 0; i < worker->policy.workload_count; i++) {
+		const char *name = worker->policy.workloads[i].name;
+
+		ensure_workload(worker, name, strlen(name));
+	}
+}
+
+static void log_summary(const struct phial_worker *worker, const struct load *load)
+{
+	size_t loaded = 0;
+	size_t refused = 0;
+
+	for (size_t i = 0; i < worker->index.count; i++) {
+		loaded += worker->index.entries[i].loaded.serial_count > 0;
+		refused += worker->index.entries[i].status != PHIAL_OK;
+	}
+	phial_log("store read: %zu secrets loaded (%zu new), %zu refused", loaded, load->changed,
+		  refused);
+}
+
+void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd)
+{
+	struct load load = { .worker = worker, .store_fd = store_fd };
+	struct phial_error err = { .status = PHIAL_OK };
+	enum phial_status status =
+		store_fd >= 0 ? load_all(&load, trust_fd, &err)
+			      : phial_fail(&err, PHIAL_NOT_FOUND, 0,
+					   "there is no store at %s, or no pinned admin key in %s; "
+					   "run \"phial setup\"",
+					   worker->start->options->store,
+					   worker->start->options->trust);
+
+	worker->store_problem[0] = '\0';
+	if (status != PHIAL_OK) {
+		memcpy(worker->store_problem, err.text, sizeof(worker->store_problem));
+		phial_log("the store cannot be used as it is: %s", err.text);
+	}
+	ensure_workloads(worker);
+	worker->loaded_at_s = phial_worker_now_s(worker);
+	worker->is_loaded = true;
+	log_summary(worker, &load);
+	free_load(&load);
+}

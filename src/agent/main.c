@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+/* phiald: the agent. Options, help, and the one line that says why it ended. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/options.h"
+#include "agent/supervisor.h"
+#include "base/harden.h"
+
+static const char help_text[] =
+	"usage: phiald [options]\n"
+	"\n"
+	"The phial agent: opens sealed secrets, keeps them in the kernel keyring, and gives them to\n"
+	"containers. Runs in the foreground, as root; see phiald(8).\n"
+	"\n"
+	"  --store DIR         where sealed files lie (PHIAL_STORE, /etc/phial/store)\n"
+	"  --identity FILE     the host's age key (PHIAL_IDENTITY, /var/lib/phial/identity)\n"
+	"  --trust FILE        the admin keys pinned here (PHIAL_TRUST, /etc/phial/trust)\n"
+	"  --passphrase-fd N   read the identity's passphrase from descriptor N\n"
+	"  --run-dir DIR       sockets and workload directories (/run/phial)\n"
+	"  --state-dir DIR     marks and records (/var/lib/phial/state)\n"
+	"  --user NAME         whom the worker runs as (phial)\n"
+	"  --help, --version\n";
+
+int main(int argc, char **argv)
+{
+	struct phial_agent_options options;
+	struct phial_error err = { .status = PHIAL_OK };
+	enum phial_status status = phial_process_harden(&err);
+
+	if (status == PHIAL_OK) {
+		status = phial_agent_options_parse(argc, argv, &options, &err);
+	}
+	if (status == PHIAL_OK && (options.wants_help || options.wants_version)) {
+		fputs(options.wants_help ? help_text : "phiald " PHIAL_VERSION "\n", stdout);
+		return 0;
+	}
+	if (status == PHIAL_OK) {
+		status = phial_supervisor_run(&options, &err);
+	}
+	if (status != PHIAL_OK) {
+		phial_log("%s", err.text);
+	}
+	return (int)status;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The agent's options. There is no configuration file: every path has a fixed default, an
+ * option and, for what differs between hosts, a variable that a unit can set.
+ */
+#include "agent/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+
+#define DEFAULT_STORE	  "/etc/phial/store"
+#define DEFAULT_IDENTITY  "/var/lib/phial/identity"
+#define DEFAULT_TRUST	  "/etc/phial/trust"
+#define DEFAULT_RUN_DIR	  "/run/phial"
+#define DEFAULT_STATE_DIR "/var/lib/phial/state"
+#define DEFAULT_USER	  "phial"
+
+enum option_code {
+	OPTION_STORE = 256,
+	OPTION_IDENTITY,
+	OPTION_TRUST,
+	OPTION_RUN_DIR,
+	OPTION_STATE_DIR,
+	OPTION_USER,
+	OPTION_PASSPHRASE_FD,
+};
+
+static const struct option long_options[] = {
+	{ "store", required_argument, NULL, OPTION_STORE },
+	{ "identity", required_argument, NULL, OPTION_IDENTITY },
+	{ "trust", required_argument, NULL, OPTION_TRUST },
+	{ "run-dir", required_argument, NULL, OPTION_RUN_DIR },
+	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
+	{ "user", required_argument, NULL, OPTION_USER },
+	{ "passphrase-fd", required_argument, NULL, OPTION_PASSPHRASE_FD },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char *environment_or(const char *variable, const char *fallback)
+{
+	const char *value = getenv(variable);
+
+	return value && *value != '\0' ? value : fallback;
+}
+
+/* Take one option. Returns false for one that getopt or its value's form refuses. */
+static bool take_option(int code, struct phial_agent_options *options)
+{
+	uint64_t number;
+
+	switch (code) {
+	case OPTION_STORE:
+		options->store = optarg;
+		return true;
+	case OPTION_IDENTITY:
+		options->identity = optarg;
+		return true;
+	case OPTION_TRUST:
+		options->trust = optarg;
+		return true;
+	case OPTION_RUN_DIR:
+		options->run_dir = optarg;
+		return optarg[0] == '/';
+	case OPTION_STATE_DIR:
+		options->state_dir = optarg;
+		return true;
+	case OPTION_USER:
+		options->user = optarg;
+		return true;
+	case OPTION_PASSPHRASE_FD:
+		if (!phial_parse_u64(phial_span_of(optarg), 0, 1 << 20, &number)) {
+			return false;
+		}
+		options->passphrase_fd = (int)number;
+		return true;
+	case 'h':
+		options->wants_help = true;
+		return true;
+	case 'V':
+		options->wants_version = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static enum phial_status find_user(struct phial_agent_options *options, struct phial_error *err)
+{
+	errno = 0;
+	const struct passwd *entry = getpwnam(options->user);
+
+	if (!entry) {
+		return phial_fail(err, PHIAL_NOT_FOUND, errno,
+				  "there is no user \"%s\" for the worker; make one with "
+				  "\"phial setup\", or name another with --user",
+				  options->user);
+	}
+	if (entry->pw_uid == 0) {
+		return phial_fail(err, PHIAL_USAGE, 0, "the worker must not run as root (--user)");
+	}
+	options->uid = entry->pw_uid;
+	options->gid = entry->pw_gid;
+	return PHIAL_OK;
+}
+
+enum phial_status phial_agent_options_parse(int argc, char **argv,
+					    struct phial_agent_options *ret_options,
+					    struct phial_error *err)
+{
+	struct phial_agent_options options = {
+		.store = environment_or("PHIAL_STORE", DEFAULT_STORE),
+		.identity = environment_or("PHIAL_IDENTITY", DEFAULT_IDENTITY),
+		.trust = environment_or("PHIAL_TRUST", DEFAULT_TRUST),
+		.run_dir = DEFAULT_RUN_DIR,
+		.state_dir = DEFAULT_STATE_DIR,
+		.user = DEFAULT_USER,
+		.passphrase_fd = -1,
+	};
+	int code;
+
+	opterr = 0;
+	while ((code = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
+		if (!take_option(code, &options)) {
+			return phial_fail(err, PHIAL_USAGE, 0,
+					  "option \"%s\" is unknown or its value is wrong; see "
+					  "phiald --help",
+					  argv[optind - 1]);
+		}
+	}
+	if (optind < argc) {
+		return phial_fail(err, PHIAL_USAGE, 0, "phiald takes no arguments, only options");
+	}
+	if (!options.wants_help && !options.wants_version) {
+		enum phial_status status = find_user(&options, err);
+
+		if (status != PHIAL_OK) {
+			return status;
+		}
+	}
+	*ret_options = options;
+	return PHIAL_OK;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/* What the agent is told at start: fixed paths, command line, environment of its unit. */
+#ifndef PHIAL_AGENT_OPTIONS_H
+#define PHIAL_AGENT_OPTIONS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <phial/error.h>
+
+struct phial_agent_options {
+	const char *store;     /* --store, PHIAL_STORE */
+	const char *identity;  /* --identity, PHIAL_IDENTITY */
+	const char *trust;     /* --trust, PHIAL_TRUST */
+	const char *run_dir;   /* --run-dir */
+	const char *state_dir; /* --state-dir */
+	const char *user;      /* --user: whom the worker runs as */
+	int passphrase_fd;     /* --passphrase-fd, or -1 */
+	bool wants_help;
+	bool wants_version;
+	uid_t uid; /* of user */
+	gid_t gid;
+};
+
+/*
+ * Read the command line and the environment. argv: kept, options point into it. Returns PHIAL_OK;
+ * PHIAL_USAGE with what is wrong; PHIAL_NOT_FOUND when the worker's user does not exist.
+ */
+PHIAL_CHECKED enum phial_status phial_agent_options_parse(int argc, char **argv,
+							  struct phial_agent_options *ret_options,
+							  struct phial_error *err);
+
+#endif

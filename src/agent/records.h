@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Records of containers on disk, written before a start is committed: which container has which
+ * versions. No secret. A later agent learns from them what still runs.
+ *
+ *	start NUMBER BOOT PID START-TIME MOUNT-NS TIME KIND CONTAINER WORKLOAD TARGET NAME=VERSION...
+ *	end NUMBER
+ */
+#ifndef PHIAL_AGENT_RECORDS_H
+#define PHIAL_AGENT_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <phial/error.h>
+#include <phial/sealed.h>
+
+/* One secret that a container has. */
+struct phial_release {
+	char *name;
+	uint64_t version;
+};
+
+struct phial_record {
+	uint64_t number; /* the supervisor's, unique within a boot; set before the start */
+	bool is_held;	 /* the supervisor has the mount; false: an earlier agent had it */
+	char boot_id[37];
+	int32_t pid;
+	uint64_t start_time;
+	uint64_t mount_namespace;
+	int64_t started_s; /* seconds since 1970 */
+	char container[129];
+	char workload[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
+	char *target;
+	uint32_t mount_kind;
+	struct phial_release *releases;
+	size_t release_count;
+	bool is_committed; /* the hook said that it attached the mount */
+	struct phial_record *next;
+};
+
+struct phial_records;
+
+/*
+ * Open the records below the state directory, keeping those without an end. Returns PHIAL_OK;
+ * PHIAL_TAMPERED; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_records_open(int state_fd, struct phial_records **ret_records,
+						   struct phial_error *err);
+
+/* The first of the live ones; the list is the records' own. */
+struct phial_record *phial_records_first(const struct phial_records *records);
+
+/*
+ * Add a container and make it durable. record: owned by the records from here on, also on failure
+ * (then it is freed). Returns PHIAL_OK or PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_records_start(struct phial_records *records,
+						    struct phial_record *record,
+						    struct phial_error *err);
+
+/* Note a container's end (not synced: a lost end is found out at the next start) and free it. */
+void phial_records_end(struct phial_records *records, struct phial_record *record);
+
+/* Free a record that was not given to phial_records_start(). May be NULL. */
+void phial_record_free(struct phial_record *record);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The status document: everything an operator asks for, names and never values. Written as JSON
+ * into a memfd; `phial status` prints it for people. docs/agent-protocol.md describes it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/worker.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "json/json.h"
+#include "keyring/keyring.h"
+#include "mount/mount.h"
+#include "wire/admin_protocol.h"
+#include "wire/frame.h"
+
+#define REASON_MAX_BYTES ((size_t)4096)
+
+static void add_time(struct phial_json *parent, const char *key, int64_t seconds)
+{
+	char text[PHIAL_TIME_TEXT_BYTES];
+
+	if (seconds <= 0) {
+		phial_json_add_null(parent, key);
+		return;
+	}
+	phial_format_time(seconds, text);
+	phial_json_add_string(parent, key, text);
+}
+
+static void add_kernel(struct phial_json *root, const struct phial_worker *worker)
+{
+	struct phial_json *kernel = phial_json_add_object(root, "kernel");
+	struct phial_json *weaker = phial_json_add_array(root, "weaker");
+
+	phial_json_add_string(kernel, "secret_pages",
+			      worker->start->pages.is_kernel_hidden ? "memfd_secret" : "locked");
+	phial_json_add_string(kernel, "keyring", "anonymous session ring, possessors only");
+	if (worker->mount_kind == 0) {
+		phial_json_add_null(kernel, "mount");
+	} else {
+		phial_json_add_string(kernel, "mount",
+				      phial_mount_kind_text(
+					      (enum phial_mount_kind)worker->mount_kind));
+	}
+	if (!worker->start->pages.is_kernel_hidden) {
+		phial_json_add_string(weaker, NULL,
+				      "no memfd_secret: secrets on their way into the keyring are "
+				      "in locked memory that the kernel maps");
+	}
+	if (worker->mount_kind == PHIAL_MOUNT_TMPFS_SWAPPABLE) {
+		phial_json_add_string(weaker, NULL, "the secrets mount can be swapped to disk");
+	}
+}
+
+static void add_store(struct phial_json *root, const struct phial_worker *worker)
+{
+	struct phial_json *store = phial_json_add_object(root, "store");
+	const struct phial_trust *trust = worker->trust;
+
+	phial_json_add_string(store, "path", worker->start->options->store);
+	phial_json_add_integer(store, "recipients_serial",
+			       trust ? (int64_t)trust->recipients.serial : 0);
+	phial_json_add_integer(store, "signers_serial",
+			       trust ? (int64_t)trust->signers.serial : 0);
+	phial_json_add_integer(store, "policy_serial", (int64_t)worker->policy.serial);
+	add_time(store, "read", worker->loaded_at_s);
+	if (worker->store_problem[0] != '\0') {
+		phial_json_add_string(store, "problem", worker->store_problem);
+	} else {
+		phial_json_add_null(store, "problem");
+	}
+}
+
+static void add_secret(struct phial_json *secrets, const struct phial_entry *entry)
+{
+	struct phial_json *secret = phial_json_add_object(secrets, NULL);
+	bool is_loaded = entry->loaded.serial_count > 0;
+
+	phial_json_add_string(secret, "name", entry->name);
+	phial_json_add_string(secret, "state",
+			      entry->status != PHIAL_OK ? "refused"
+			      : entry->is_missing	? "missing"
+							: "loaded");
+	phial_json_add_bool(secret, "in_keyring", is_loaded);
+	if (is_loaded) {
+		phial_json_add_integer(secret, "version", (int64_t)entry->loaded.version);
+		add_time(secret, "not_after", entry->loaded.not_after_s);
+	}
+	if (entry->status != PHIAL_OK) {
+		phial_json_add_integer(secret, "file_version", (int64_t)entry->file_version);
+		phial_json_add_string(secret, "class", phial_status_text(entry->status));
+		phial_json_add_string(secret, "reason", entry->reason ? entry->reason : "");
+	}
+	if (entry->is_missing) {
+		phial_json_add_string(secret, "reason",
+				      "its file is gone from the store; what is loaded stays until "
+				      "the agent stops or it expires");
+	}
+}
+
+/* Worst first: refused, then missing, then the rest. */
+static int badness(const struct phial_entry *entry)
+{
+	if (entry->status != PHIAL_OK) {
+		return 2;
+	}
+	return entry->is_missing ? 1 : 0;
+}
+
+static void add_secrets(struct phial_json *root, const struct phial_worker *worker)
+{
+	struct phial_json *secrets = phial_json_add_array(root, "secrets");
+	struct phial_json *files = phial_json_add_array(root, "bad_files");
+
+	for (int bad = 2; bad >= 0; bad--) {
+		for (size_t i = 0; i < worker->index.count; i++) {
+			if (badness(&worker->index.entries[i]) == bad) {
+				add_secret(secrets, &worker->index.entries[i]);
+			}
+		}
+	}
+	for (size_t i = 0; i < worker->file_problem_count; i++) {
+		phial_json_add_string(files, NULL, worker->file_problems[i]);
+	}
+}
+
+static size_t count_live(const struct phial_worker *worker, const char *workload)
+{
+	size_t count = 0;
+
+	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		count += r->is_committed && strcmp(r->workload, workload) == 0;
+	}
+	return count;
+}
+
+static void add_workload(struct phial_json *workloads, const struct phial_worker *worker,
+			 const char *name)
+{
+	struct phial_json *workload = phial_json_add_object(workloads, NULL);
+	phial_auto_text struct phial_text problems = { .max = REASON_MAX_BYTES };
+	phial_auto_free struct phial_grant_file *files = NULL;
+	size_t count = 0;
+	enum phial_status status =
+		phial_grant_files(worker, name, &files, &count, &problems, NULL);
+
+	phial_json_add_string(workload, "name", name);
+	phial_json_add_integer(workload, "live", (int64_t)count_live(worker, name));
+	phial_json_add_integer(workload, "files", (int64_t)count);
+	phial_json_add_bool(workload, "would_start", status == PHIAL_OK);
+	struct phial_json *reasons = phial_json_add_array(workload, "reasons");
+	char *rest = problems.bytes;
+
+	for (char *line; status != PHIAL_OK && (line = strsep(&rest, "\n")) != NULL;) {
+		phial_json_add_string(reasons, NULL, line);
+	}
+}
+
+static void add_workloads(struct phial_json *root, const struct phial_worker *worker)
+{
+	struct phial_json *workloads = phial_json_add_array(root, "workloads");
+
+	for (size_t i = 0; i < worker->workload_count; i++) {
+		add_workload(workloads, worker, worker->workloads[i].name);
+	}
+}
+
+static void add_containers(struct phial_json *root, const struct phial_worker *worker)
+{
+	struct phial_json *containers = phial_json_add_array(root, "containers");
+
+	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		struct phial_json *container = phial_json_add_object(containers, NULL);
+		struct phial_json *releases;
+
+		phial_json_add_string(container, "id", r->container);
+		phial_json_add_integer(container, "pid", r->pid);
+		phial_json_add_string(container, "workload", r->workload);
+		phial_json_add_string(container, "target", r->target);
+		phial_json_add_string(container, "mount",
+				      phial_mount_kind_text((enum phial_mount_kind)r->mount_kind));
+		phial_json_add_string(container, "state",
+				      !r->is_committed ? "starting"
+				      : r->is_held	    ? "running"
+						       : "running, started by an earlier agent");
+		add_time(container, "started", r->started_s);
+		releases = phial_json_add_array(container, "secrets");
+		for (size_t i = 0; i < r->release_count; i++) {
+			struct phial_json *release = phial_json_add_object(releases, NULL);
+
+			phial_json_add_string(release, "name", r->releases[i].name);
+			phial_json_add_integer(release, "version", (int64_t)r->releases[i].version);
+		}
+	}
+}
+
+static enum phial_status make_document(const struct phial_worker *worker, char **ret_text,
+				       struct phial_error *err)
+{
+	phial_auto_json struct phial_json *root = phial_json_new_object();
+	struct phial_json *agent = phial_json_add_object(root, "agent");
+
+	phial_json_add_string(agent, "version", PHIAL_VERSION);
+	phial_json_add_string(agent, "host_key", worker->start->host_key);
+	phial_json_add_string(agent, "run_dir", worker->start->options->run_dir);
+	phial_json_add_integer(agent, "worker_restarts", worker->start->restarts);
+	add_time(agent, "now", phial_worker_now_s(worker));
+	add_kernel(root, worker);
+	add_store(root, worker);
+	add_workloads(root, worker);
+	add_secrets(root, worker);
+	add_containers(root, worker);
+	return phial_json_print(root, ret_text, err);
+}
+
+/* Put the document into a memfd. */
+static enum phial_status write_document(const struct phial_worker *worker, int *ret_fd,
+					struct phial_error *err)
+{
+	phial_auto_free char *text = NULL;
+	phial_auto_fd int fd = memfd_create("phial-status", MFD_CLOEXEC);
+	enum phial_status status = make_document(worker, &text, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	if (fd < 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "memfd_create");
+	}
+	status = phial_write_all(fd, text, strlen(text), err);
+	if (status == PHIAL_OK && lseek(fd, 0, SEEK_SET) != 0) {
+		status = phial_fail(err, PHIAL_SYSTEM, errno, "lseek");
+	}
+	if (status == PHIAL_OK) {
+		*ret_fd = phial_take_fd(&fd);
+	}
+	return status;
+}
+
+void phial_status_answer(struct phial_worker *worker, int fd, enum phial_status status,
+			 const char *text)
+{
+	struct phial_admin_reply reply = { .status = status };
+	struct phial_error err = { .status = PHIAL_OK };
+	phial_auto_fd int document_fd = -1;
+
+	(void)snprintf(reply.text, sizeof(reply.text), "%s", text);
+	if (write_document(worker, &document_fd, &err) != PHIAL_OK) {
+		phial_log("status: %s", err.text);
+		return;
+	}
+	enum phial_status ignored = phial_frame_send(fd, PHIAL_ADMIN_REPLY, &reply, sizeof(reply),
+						     &document_fd, 1, NULL);
+
+	(void)ignored; /* nobody is there to read it */
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The supervisor: starts everything in the one right order, then waits. Serves the worker's calls
+ * (supervisor_calls.c) and watches containers (supervisor_containers.c). Decides nothing about
+ * secrets.
+ */
+#include "agent/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/identity.h"
+#include "agent/link.h"
+#include "agent/log.h"
+#include "agent/notify.h"
+#include "agent/supervisor_internal.h"
+#include "agent/supervisor_start.h"
+#include "base/cleanup.h"
+#include "base/secret.h"
+#include "keyring/keyring.h"
+#include "mount/mount.h"
+
+/* A worker that dies sooner than this after its start is started again only after a pause. */
+#define WORKER_QUICK_DEATH_MS 1000
+#define WORKER_PAUSE_MS	      500
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+enum phial_status supervisor_watch(struct supervisor *supervisor, int fd, struct watch *watch,
+				   struct phial_error *err)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = watch };
+
+	if (epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "epoll_ctl");
+	}
+	return PHIAL_OK;
+}
+
+void supervisor_send_event(struct supervisor *supervisor, uint32_t type, const void *record,
+			   size_t length, const int *fds, size_t fd_count)
+{
+	if (supervisor->event_fd >= 0) {
+		enum phial_status ignored = phial_frame_send(supervisor->event_fd, type, record,
+							     length, fds, fd_count, NULL);
+
+		(void)ignored;
+	}
+}
+
+void supervisor_send_store(struct supervisor *supervisor)
+{
+	phial_auto_fd int store_fd = -1;
+	phial_auto_fd int trust_fd = open(supervisor->options->trust, O_RDONLY | O_CLOEXEC);
+	struct phial_error err;
+
+	if (trust_fd < 0) {
+		phial_log("cannot open %s, which pins the admin keys (\"phial setup --trust RW...\" "
+			  "writes it): %s",
+			  supervisor->options->trust, strerror(errno));
+	}
+	if (phial_mount_clone_directory(supervisor->options->store, true, &store_fd, &err) !=
+	    PHIAL_OK) {
+		phial_log("cannot open the store %s (--store, \"phial setup --store DIR\"): %s",
+			  supervisor->options->store, err.text);
+	}
+	const int fds[] = { store_fd, trust_fd };
+
+	/* Without either the worker is told so, and reports it: nothing to send means 0 fds. */
+	supervisor_send_event(supervisor, PHIAL_LINK_STORE, NULL, 0, fds,
+			      store_fd >= 0 && trust_fd >= 0 ? 2 : 0);
+}
+
+/* --- the worker ------------------------------------------------------------------------- */
+
+static enum phial_status start_worker(struct supervisor *supervisor, struct phial_error *err)
+{
+	int calls[2];
+	int events[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, calls) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "socketpair");
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, events) != 0) {
+		close(calls[0]);
+		close(calls[1]);
+		return phial_fail(err, PHIAL_SYSTEM, errno, "socketpair");
+	}
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		child_run_worker(supervisor, calls[1], events[1]);
+	}
+	int reason = errno;
+
+	close(calls[1]);
+	close(events[1]);
+	supervisor->call_fd = calls[0];
+	supervisor->event_fd = events[0];
+	if (pid < 0) {
+		return phial_fail(err, PHIAL_SYSTEM, reason, "fork a worker");
+	}
+	/* A full event queue must not stop the supervisor; the worker empties it fast. */
+	(void)fcntl(supervisor->event_fd, F_SETFL, O_NONBLOCK);
+	supervisor->worker_pid = pid;
+	supervisor->worker_started_ms = now_ms();
+	supervisor->worker_is_due = false;
+	return supervisor_watch(supervisor, supervisor->call_fd, &supervisor->call_watch, err);
+}
+
+/* Tell a new worker what it needs: the containers held, the store, and whether to serve. */
+static void brief_worker(struct supervisor *supervisor)
+{
+	for (struct container *c = supervisor->containers; c; c = c->next) {
+		struct phial_link_container record = { .number = c->number };
+
+		supervisor_send_event(supervisor, PHIAL_LINK_LIVE, &record, sizeof(record), NULL, 0);
+	}
+	supervisor_send_store(supervisor);
+	if (supervisor->self_test_pid == 0) {
+		supervisor_send_event(supervisor, PHIAL_LINK_ACCEPT, NULL, 0, NULL, 0);
+	}
+}
+
+static void restart_worker(struct supervisor *supervisor)
+{
+	struct phial_error err;
+
+	supervisor->worker_restarts++;
+	if (start_worker(supervisor, &err) != PHIAL_OK) {
+		phial_log("%s", err.text);
+		supervisor->worker_is_due = true;
+		return;
+	}
+	brief_worker(supervisor);
+}
+
+static void on_worker_death(struct supervisor *supervisor, int wait_status)
+{
+	supervisor->worker_pid = 0;
+	phial_close_fd(&supervisor->call_fd);
+	phial_close_fd(&supervisor->event_fd);
+	/* What it was putting on its way into the kernel is nobody's any more. */
+	explicit_bzero(supervisor->pages.bytes, supervisor->pages.length);
+	if (supervisor->is_stopping) {
+		return;
+	}
+	if (WIFSIGNALED(wait_status)) {
+		phial_log("the worker was killed by signal %d; starting another",
+			  WTERMSIG(wait_status));
+	} else {
+		phial_log("the worker ended with status %d; starting another",
+			  WEXITSTATUS(wait_status));
+	}
+	if (now_ms() - supervisor->worker_started_ms < WORKER_QUICK_DEATH_MS) {
+		supervisor->worker_is_due = true; /* after the pause of the event loop */
+		return;
+	}
+	restart_worker(supervisor);
+}
+
+/* --- signals ---------------------------------------------------------------------------- */
+
+void supervisor_become_ready(struct supervisor *supervisor)
+{
+	if (supervisor->is_loaded && supervisor->self_test_pid == 0) {
+		phial_notify("READY=1");
+	}
+}
+
+static void on_self_test_end(struct supervisor *supervisor, int wait_status)
+{
+	supervisor->self_test_pid = 0;
+	if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != 0) {
+		supervisor->fatal_status = phial_fail(
+			supervisor->err, PHIAL_UNSUPPORTED, 0,
+			"the kernel keyring does not protect keys here; refusing to hold secrets");
+		supervisor->is_stopping = true;
+		return;
+	}
+	supervisor_send_event(supervisor, PHIAL_LINK_ACCEPT, NULL, 0, NULL, 0);
+	supervisor_become_ready(supervisor);
+}
+
+static void reap_children(struct supervisor *supervisor)
+{
+	int wait_status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+		if (pid == supervisor->worker_pid) {
+			on_worker_death(supervisor, wait_status);
+		} else if (pid == supervisor->self_test_pid) {
+			on_self_test_end(supervisor, wait_status);
+		} /* a filler's end shows on its socket */
+	}
+}
+
+static void on_signal(struct supervisor *supervisor)
+{
+	struct signalfd_siginfo info;
+
+	if (read(supervisor->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info)) {
+		return;
+	}
+	switch (info.ssi_signo) {
+	case SIGCHLD:
+		reap_children(supervisor);
+		break;
+	case SIGHUP:
+		phial_notify("RELOADING=1");
+		supervisor_send_store(supervisor);
+		break;
+	default: /* SIGTERM, SIGINT */
+		supervisor->is_stopping = true;
+	}
+}
+
+/* --- the loop --------------------------------------------------------------------------- */
+
+static void on_event(struct supervisor *supervisor, struct watch *watch)
+{
+	switch (watch->kind) {
+	case WATCH_SIGNAL:
+		on_signal(supervisor);
+		break;
+	case WATCH_CALL:
+		if (supervisor->call_fd >= 0 && !supervisor_answer_call(supervisor)) {
+			/* Its end comes as SIGCHLD too, which does the rest. */
+			phial_close_fd(&supervisor->call_fd);
+		}
+		break;
+	case WATCH_FILLER:
+		containers_on_filler(supervisor, (struct filler *)watch);
+		break;
+	case WATCH_CONTAINER:
+		containers_on_exit(supervisor, (struct container *)watch);
+		break;
+	}
+}
+
+static enum phial_status run_loop(struct supervisor *supervisor, struct phial_error *err)
+{
+	while (!supervisor->is_stopping) {
+		/* One at a time: handling one may free what another would point to. */
+		struct epoll_event event;
+		int count = epoll_wait(supervisor->epoll_fd, &event, 1,
+				       supervisor->worker_is_due ? WORKER_PAUSE_MS : -1);
+
+		if (count < 0 && errno != EINTR) {
+			return phial_fail(err, PHIAL_SYSTEM, errno, "epoll_wait");
+		}
+		if (count == 0 && supervisor->worker_is_due) {
+			restart_worker(supervisor);
+		}
+		if (count == 1) {
+			on_event(supervisor, event.data.ptr);
+		}
+	}
+	return supervisor->fatal_status;
+}
+
+static enum phial_status watch_signals(struct supervisor *supervisor, struct phial_error *err)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "set up signals");
+	}
+	supervisor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	supervisor->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (supervisor->epoll_fd < 0 || supervisor->signal_fd < 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "watch signals");
+	}
+	supervisor->signal_watch.kind = WATCH_SIGNAL;
+	supervisor->call_watch.kind = WATCH_CALL;
+	return supervisor_watch(supervisor, supervisor->signal_fd, &supervisor->signal_watch, err);
+}
+
+static enum phial_status start_children(struct supervisor *supervisor, struct phial_error *err)
+{
+	supervisor->self_test_pid = fork();
+	if (supervisor->self_test_pid == 0) {
+		child_run_self_test(supervisor);
+	}
+	if (supervisor->self_test_pid < 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "fork the self-test");
+	}
+	enum phial_status status = containers_start_filler(supervisor, err);
+
+	if (status == PHIAL_OK) {
+		status = start_worker(supervisor, err);
+	}
+	if (status == PHIAL_OK) {
+		brief_worker(supervisor);
+	}
+	return status;
+}
+
+/* Keys first: whatever goes wrong afterwards, nothing is left. */
+static void stop(struct supervisor *supervisor)
+{
+	struct phial_error err;
+
+	phial_notify("STOPPING=1");
+	if (supervisor->ring != 0 && phial_keyring_clear(supervisor->ring, &err) != PHIAL_OK) {
+		phial_log("cannot clear the ring: %s", err.text);
+	}
+	if (supervisor->worker_pid > 0) {
+		kill(supervisor->worker_pid, SIGKILL);
+	}
+	if (supervisor->self_test_pid > 0) {
+		kill(supervisor->self_test_pid, SIGKILL);
+	}
+	supervisor_remove_sockets(supervisor);
+}
+
+enum phial_status phial_supervisor_run(const struct phial_agent_options *options,
+				       struct phial_error *err)
+{
+	struct supervisor supervisor = {
+		.options = options,
+		.lock_fd = -1,
+		.run_fd = -1,
+		.workload_fd = -1,
+		.hook_fd = -1,
+		.admin_fd = -1,
+		.state_fd = -1,
+		.call_fd = -1,
+		.event_fd = -1,
+		.err = err,
+	};
+	/* No number is given twice in one boot, not even by the next agent. */
+	supervisor.last_number = (uint64_t)now_ms() * 1000000;
+	enum phial_status status = supervisor_prepare(&supervisor, err);
+
+	if (status == PHIAL_OK) {
+		status = watch_signals(&supervisor, err);
+	}
+	if (status == PHIAL_OK) {
+		status = supervisor_take_ring(&supervisor, err);
+	}
+	if (status == PHIAL_OK) {
+		status = start_children(&supervisor, err);
+	}
+	if (status == PHIAL_OK) {
+		status = run_loop(&supervisor, err);
+	}
+	stop(&supervisor);
+	return status;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The worker's calls, one handler each. A worker may be compromised: sizes are exact, names are
+ * checked against their grammar, numbers are only looked up.
+ */
+#include "agent/supervisor_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <phial/sealed.h>
+
+#include "agent/link.h"
+#include "agent/log.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "keyring/keyring.h"
+#include "mount/mount.h"
+
+#define NOT_INJECTED_FILE "PHIAL-NOT-INJECTED"
+
+static const char not_injected_text[] =
+	"This directory stands where a container's secrets should be. phial did not put them here:\n"
+	"the engine was started without phial's hook or runtime. Run \"phial status\" on the host.\n";
+
+static enum phial_status on_add_key(struct supervisor *supervisor, const void *record,
+				    struct phial_frame *frame, struct phial_link_answer *answer,
+				    struct phial_error *err)
+{
+	const struct phial_link_add_key *call = record;
+	int32_t serial;
+
+	(void)frame;
+	if (call->length > supervisor->pages.length) {
+		return phial_fail(err, PHIAL_MALFORMED, 0, "a key of %u bytes", call->length);
+	}
+	enum phial_status status = phial_keyring_add(supervisor->ring, supervisor->pages.bytes,
+						     call->length, call->timeout_s, &serial, err);
+
+	if (status == PHIAL_OK) {
+		answer->number = (uint64_t)serial;
+	}
+	return status;
+}
+
+/* Put the file into a workload's directory that a container sees if phial never came by. */
+static enum phial_status write_not_injected(int dir_fd, struct phial_error *err)
+{
+	phial_auto_fd int fd = openat(dir_fd, NOT_INJECTED_FILE,
+				      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
+
+	if (fd < 0) {
+		return errno == EEXIST ? PHIAL_OK
+				       : phial_fail(err, PHIAL_SYSTEM, errno, "write %s",
+						    NOT_INJECTED_FILE);
+	}
+	if (fchmod(fd, 0444) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "chmod %s", NOT_INJECTED_FILE);
+	}
+	return phial_write_all(fd, not_injected_text, sizeof(not_injected_text) - 1, err);
+}
+
+static enum phial_status on_workload(struct supervisor *supervisor, const void *record,
+				     struct phial_frame *frame, struct phial_link_answer *answer,
+				     struct phial_error *err)
+{
+	struct phial_link_workload call = *(const struct phial_link_workload *)record;
+	struct stat status;
+	phial_auto_fd int fd = -1;
+
+	(void)frame;
+	call.name[sizeof(call.name) - 1] = '\0';
+	if (phial_name_check(call.name, err) != PHIAL_OK || strchr(call.name, '/')) {
+		return phial_fail(err, PHIAL_BAD_NAME, 0, "not the name of a workload");
+	}
+	if (mkdirat(supervisor->workload_fd, call.name, 0755) != 0 && errno != EEXIST) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "make the directory of workload %s",
+				  call.name);
+	}
+	fd = openat(supervisor->workload_fd, call.name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fchmod(fd, 0755) != 0 || fstat(fd, &status) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "open the directory of workload %s",
+				  call.name);
+	}
+	answer->device = status.st_dev;
+	answer->inode = status.st_ino;
+	return write_not_injected(fd, err);
+}
+
+/* Only memory is ever filled, whatever descriptor a worker sends. */
+static bool is_memory_filesystem(int fd)
+{
+	struct statfs status;
+
+	return fstatfs(fd, &status) == 0 &&
+	       (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
+static enum phial_status on_fill(struct supervisor *supervisor, const void *record,
+				 struct phial_frame *frame, struct phial_link_answer *answer,
+				 struct phial_error *err)
+{
+	if (!is_memory_filesystem(frame->fds[1])) {
+		return phial_fail(err, PHIAL_REFUSED, 0, "the mount to fill is no memory");
+	}
+	enum phial_status status = containers_fill(supervisor, frame->fds[0], frame->fds[1], record,
+						   frame->length, &answer->number, err);
+
+	if (status == PHIAL_OK) { /* both descriptors are the container's now */
+		frame->fds[0] = -1;
+		frame->fds[1] = -1;
+	}
+	return status;
+}
+
+static enum phial_status on_wipe(struct supervisor *supervisor, const void *record,
+				 struct phial_frame *frame, struct phial_link_answer *answer,
+				 struct phial_error *err)
+{
+	const struct phial_link_container *call = record;
+
+	(void)frame;
+	(void)answer;
+	(void)err;
+	containers_wipe(supervisor, call->number);
+	return PHIAL_OK;
+}
+
+static enum phial_status on_alive(struct supervisor *supervisor, const void *record,
+				  struct phial_frame *frame, struct phial_link_answer *answer,
+				  struct phial_error *err)
+{
+	const struct phial_link_process *call = record;
+	struct phial_target target;
+
+	(void)supervisor;
+	(void)frame;
+	if (call->pid > 1 && phial_target_open(call->pid, &target, err) == PHIAL_OK) {
+		answer->number = target.start_time == call->start_time;
+		phial_target_close(&target);
+	}
+	return PHIAL_OK;
+}
+
+static enum phial_status on_reload(struct supervisor *supervisor, const void *record,
+				   struct phial_frame *frame, struct phial_link_answer *answer,
+				   struct phial_error *err)
+{
+	(void)record;
+	(void)frame;
+	(void)answer;
+	(void)err;
+	supervisor_send_store(supervisor);
+	return PHIAL_OK;
+}
+
+static enum phial_status on_loaded(struct supervisor *supervisor, const void *record,
+				   struct phial_frame *frame, struct phial_link_answer *answer,
+				   struct phial_error *err)
+{
+	(void)record;
+	(void)frame;
+	(void)answer;
+	(void)err;
+	supervisor->is_loaded = true;
+	supervisor_become_ready(supervisor);
+	return PHIAL_OK;
+}
+
+static enum phial_status on_fatal(struct supervisor *supervisor, const void *record,
+				  struct phial_frame *frame, struct phial_link_answer *answer,
+				  struct phial_error *err)
+{
+	const struct phial_link_fatal *call = record;
+	char text[PHIAL_ERROR_TEXT_BYTES];
+
+	(void)frame;
+	(void)answer;
+	(void)err;
+	memcpy(text, call->text, sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	supervisor->fatal_status = phial_fail(
+		supervisor->err, call->status == PHIAL_OK ? PHIAL_SYSTEM : call->status, 0, "%s",
+		text);
+	supervisor->is_stopping = true;
+	return PHIAL_OK;
+}
+
+typedef enum phial_status call_fn(struct supervisor *supervisor, const void *record,
+				  struct phial_frame *frame, struct phial_link_answer *answer,
+				  struct phial_error *err);
+
+static const struct call {
+	uint32_t type;
+	size_t record_bytes; /* exact, or a multiple of it for FILL */
+	size_t fd_count;
+	call_fn *run;
+} calls[] = {
+	{ PHIAL_LINK_ADD_KEY, sizeof(struct phial_link_add_key), 0, on_add_key },
+	{ PHIAL_LINK_WORKLOAD, sizeof(struct phial_link_workload), 0, on_workload },
+	{ PHIAL_LINK_FILL, sizeof(struct phial_fill_part), 2, on_fill },
+	{ PHIAL_LINK_WIPE, sizeof(struct phial_link_container), 0, on_wipe },
+	{ PHIAL_LINK_ALIVE, sizeof(struct phial_link_process), 0, on_alive },
+	{ PHIAL_LINK_RELOAD, 0, 0, on_reload },
+	{ PHIAL_LINK_LOADED, 0, 0, on_loaded },
+	{ PHIAL_LINK_FATAL, sizeof(struct phial_link_fatal), 0, on_fatal },
+};
+
+static bool has_right_size(const struct call *call, const struct phial_frame *frame)
+{
+	if (call->type == PHIAL_LINK_FILL) {
+		return frame->length > 0 && frame->length % call->record_bytes == 0;
+	}
+	return frame->length == call->record_bytes;
+}
+
+static enum phial_status run_call(struct supervisor *supervisor, const void *record,
+				  struct phial_frame *frame, struct phial_link_answer *answer,
+				  struct phial_error *err)
+{
+	for (size_t i = 0; i < PHIAL_COUNT(calls); i++) {
+		if (calls[i].type == frame->type && has_right_size(&calls[i], frame) &&
+		    calls[i].fd_count == frame->fd_count) {
+			return calls[i].run(supervisor, record, frame, answer, err);
+		}
+	}
+	return phial_fail(err, PHIAL_MALFORMED, 0, "the worker asked for nonsense");
+}
+
+bool supervisor_answer_call(struct supervisor *supervisor)
+{
+	static _Alignas(8) uint8_t record[PHIAL_FRAME_MAX_BYTES];
+	struct phial_link_answer answer = { .status = PHIAL_OK };
+	struct phial_frame frame;
+	struct phial_error err = { .status = PHIAL_OK };
+
+	if (phial_frame_receive(supervisor->call_fd, record, sizeof(record), &frame, &err) !=
+	    PHIAL_OK) {
+		return false;
+	}
+	answer.status = run_call(supervisor, record, &frame, &answer, &err);
+	answer.os_error = err.os_error;
+	memcpy(answer.text, err.text, sizeof(answer.text));
+	phial_frame_close_fds(&frame);
+	return phial_frame_send(supervisor->call_fd, PHIAL_LINK_ANSWER, &answer, sizeof(answer),
+				NULL, 0, &err) == PHIAL_OK;
+}

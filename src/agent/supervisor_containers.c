@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Live containers: fillers are given their mounts, exits are noticed by pidfd, and what a
+ * container leaves behind is wiped. Knows numbers and descriptors, no names and no policy.
+ */
+#include "agent/supervisor_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/link.h"
+#include "agent/log.h"
+#include "base/cleanup.h"
+
+enum phial_status containers_start_filler(struct supervisor *supervisor, struct phial_error *err)
+{
+	int pair[2];
+	struct filler *filler = calloc(1, sizeof(*filler));
+
+	if (!filler || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+		free(filler);
+		return phial_fail(err, PHIAL_SYSTEM, errno, "prepare a filler");
+	}
+	filler->watch.kind = WATCH_FILLER;
+	filler->fd = pair[0];
+	filler->pid = fork();
+	if (filler->pid == 0) {
+		child_run_filler(supervisor, pair[1]);
+	}
+	int reason = errno;
+
+	close(pair[1]);
+	if (filler->pid < 0 ||
+	    supervisor_watch(supervisor, filler->fd, &filler->watch, err) != PHIAL_OK) {
+		close(filler->fd);
+		free(filler);
+		return phial_fail(err, PHIAL_SYSTEM, reason, "start a filler");
+	}
+	supervisor->idle_filler = filler;
+	return PHIAL_OK;
+}
+
+static void free_filler(struct filler *filler)
+{
+	close(filler->fd); /* epoll forgets it with this */
+	free(filler);
+}
+
+/* Hand a job to the idle filler, starting one if there is none. */
+static enum phial_status give_job(struct supervisor *supervisor, struct container *container,
+				  uint32_t type, const void *parts, size_t length,
+				  struct phial_error *err)
+{
+	enum phial_status status = PHIAL_OK;
+
+	if (!supervisor->idle_filler) {
+		status = containers_start_filler(supervisor, err);
+	}
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	struct filler *filler = phial_take_pointer(supervisor->idle_filler);
+
+	status = phial_frame_send(filler->fd, type, parts, length, &container->mount_fd, 1, err);
+	if (status != PHIAL_OK) {
+		free_filler(filler);
+		return status;
+	}
+	filler->container = container;
+	filler->is_wiping = type == PHIAL_LINK_WIPE;
+	container->filler = filler;
+	return PHIAL_OK;
+}
+
+static void remove_container(struct supervisor *supervisor, struct container *container)
+{
+	struct container **link = &supervisor->containers;
+	struct phial_link_container record = { .number = container->number };
+
+	while (*link != container) {
+		link = &(*link)->next;
+	}
+	*link = container->next;
+	phial_close_fd(&container->pidfd);
+	phial_close_fd(&container->mount_fd);
+	free(container);
+	supervisor_send_event(supervisor, PHIAL_LINK_EXITED, &record, sizeof(record), NULL, 0);
+}
+
+/* Wipe now, or as soon as the filler that works on the mount is done. */
+static void wipe(struct supervisor *supervisor, struct container *container)
+{
+	struct phial_error err;
+
+	container->must_wipe = true;
+	if (container->filler) {
+		return;
+	}
+	if (give_job(supervisor, container, PHIAL_LINK_WIPE, NULL, 0, &err) != PHIAL_OK) {
+		phial_log("container %llu: cannot wipe its mount, letting go of it: %s",
+			  (unsigned long long)container->number, err.text);
+		remove_container(supervisor, container);
+	}
+}
+
+enum phial_status containers_fill(struct supervisor *supervisor, int pidfd, int mount_fd,
+				  const void *parts, size_t length, uint64_t *ret_number,
+				  struct phial_error *err)
+{
+	struct container *container = calloc(1, sizeof(*container));
+
+	if (!container) {
+		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "remember a container");
+	}
+	container->watch.kind = WATCH_CONTAINER;
+	container->number = ++supervisor->last_number;
+	container->pidfd = pidfd;
+	container->mount_fd = mount_fd;
+	enum phial_status status = supervisor_watch(supervisor, pidfd, &container->watch, err);
+
+	if (status == PHIAL_OK) {
+		status = give_job(supervisor, container, PHIAL_LINK_FILL, parts, length, err);
+	}
+	if (status != PHIAL_OK) {
+		(void)epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, pidfd, NULL);
+		free(container);
+		return status;
+	}
+	container->next = supervisor->containers;
+	supervisor->containers = container;
+	*ret_number = container->number;
+	return PHIAL_OK;
+}
+
+static struct container *find(const struct supervisor *supervisor, uint64_t number)
+{
+	struct container *container = supervisor->containers;
+
+	while (container && container->number != number) {
+		container = container->next;
+	}
+	return container;
+}
+
+bool containers_hold(const struct supervisor *supervisor, uint64_t number)
+{
+	return find(supervisor, number) != NULL;
+}
+
+void containers_wipe(struct supervisor *supervisor, uint64_t number)
+{
+	struct container *container = find(supervisor, number);
+
+	if (container && !container->must_wipe) {
+		wipe(supervisor, container);
+	}
+}
+
+void containers_on_exit(struct supervisor *supervisor, struct container *container)
+{
+	/* A pidfd stays readable for good: look once. */
+	(void)epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, container->pidfd, NULL);
+	container->has_exited = true;
+	if (!container->must_wipe) {
+		wipe(supervisor, container);
+	}
+}
+
+/* Take a filler's answer; a filler that died without one has failed. */
+static void receive_result(struct filler *filler, struct phial_link_result *ret_result)
+{
+	struct phial_error err;
+	struct phial_frame frame;
+	enum phial_status status = phial_frame_receive(filler->fd, ret_result, sizeof(*ret_result),
+						       &frame, &err);
+
+	if (status == PHIAL_OK) {
+		phial_frame_close_fds(&frame);
+	}
+	if (status != PHIAL_OK || frame.length != sizeof(*ret_result)) {
+		*ret_result = (struct phial_link_result){ .status = PHIAL_SYSTEM };
+		(void)phial_fail(&err, PHIAL_SYSTEM, 0, "the filler died at its work");
+		memcpy(ret_result->text, err.text, sizeof(ret_result->text));
+	}
+	ret_result->text[sizeof(ret_result->text) - 1] = '\0';
+}
+
+void containers_on_filler(struct supervisor *supervisor, struct filler *filler)
+{
+	struct container *container = filler->container;
+	struct phial_link_result result;
+	struct phial_error err;
+
+	if (!container) { /* died while idle: the next job starts another */
+		if (supervisor->idle_filler == filler) {
+			supervisor->idle_filler = NULL;
+		}
+		free_filler(filler);
+		return;
+	}
+	receive_result(filler, &result);
+	bool was_wiping = filler->is_wiping;
+
+	container->filler = NULL;
+	free_filler(filler);
+	if (was_wiping) {
+		if (result.status != PHIAL_OK) {
+			phial_log("container %llu: wiping its mount failed: %s",
+				  (unsigned long long)container->number, result.text);
+		}
+		remove_container(supervisor, container);
+	} else {
+		result.number = container->number;
+		supervisor_send_event(supervisor, PHIAL_LINK_FILLED, &result, sizeof(result), NULL,
+				      0);
+		if (container->must_wipe) {
+			wipe(supervisor, container);
+		}
+	}
+	/* The next one is started now, when nobody waits for it. */
+	if (!supervisor->idle_filler && containers_start_filler(supervisor, &err) != PHIAL_OK) {
+		phial_log("%s", err.text);
+	}
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: ISC */
+/* The supervisor's state and its three parts: start, calls of the worker, containers. */
+#ifndef PHIAL_AGENT_SUPERVISOR_INTERNAL_H
+#define PHIAL_AGENT_SUPERVISOR_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <phial/error.h>
+#include <phial/keys.h>
+
+#include "agent/options.h"
+#include "agent/pages.h"
+#include "agent/sandbox.h"
+
+/* What an epoll event is about; the first member of whatever is watched. */
+enum watch_kind {
+	WATCH_SIGNAL,
+	WATCH_CALL,
+	WATCH_FILLER,
+	WATCH_CONTAINER,
+};
+
+struct watch {
+	enum watch_kind kind;
+};
+
+/* A process that waits for its job, or does it. */
+struct filler {
+	struct watch watch;
+	pid_t pid;
+	int fd;
+	struct container *container; /* NULL: idle */
+	bool is_wiping;
+};
+
+/* A live container, or one being started. */
+struct container {
+	struct watch watch;
+	uint64_t number;
+	int pidfd;
+	int mount_fd;
+	struct filler *filler; /* working on it, or NULL */
+	bool has_exited;
+	bool must_wipe; /* as soon as no filler works on it */
+	struct container *next;
+};
+
+struct supervisor {
+	const struct phial_agent_options *options;
+	struct phial_filters filters;
+	struct phial_pages pages;
+	char host_key[PHIAL_RECIPIENT_TEXT_BYTES];
+	char empty_dir[4096];
+	char boot_id[37];
+	int lock_fd;
+	int run_fd;	 /* RUN_DIR */
+	int workload_fd; /* RUN_DIR/workload */
+	int hook_fd;	 /* listening */
+	int admin_fd;
+	int state_fd; /* rw clone of the state directory */
+	int epoll_fd;
+	int signal_fd;
+	struct watch signal_watch;
+	int32_t ring;
+	int32_t identity_serial;
+	pid_t self_test_pid; /* 0: passed */
+	pid_t worker_pid;
+	int call_fd;
+	int event_fd;
+	struct watch call_watch;
+	int64_t worker_started_ms;
+	unsigned int worker_restarts;
+	bool worker_is_due; /* died at once: started again after a pause */
+	struct filler *idle_filler;
+	struct container *containers;
+	uint64_t last_number;
+	bool is_loaded;
+	bool is_stopping;
+	enum phial_status fatal_status;
+	struct phial_error *err; /* where the reason of an end is recorded */
+};
+
+/* supervisor_calls.c: answer one call of the worker; false when the worker is gone. */
+bool supervisor_answer_call(struct supervisor *supervisor);
+
+/* supervisor.c: open store and trust anew and tell the worker. Logs a failure. */
+void supervisor_send_store(struct supervisor *supervisor);
+
+/* supervisor.c: tell the worker; a worker that is gone is noticed elsewhere. */
+void supervisor_send_event(struct supervisor *supervisor, uint32_t type, const void *record,
+			   size_t length, const int *fds, size_t fd_count);
+
+/* supervisor.c: watch a descriptor. */
+PHIAL_CHECKED enum phial_status supervisor_watch(struct supervisor *supervisor, int fd,
+						 struct watch *watch, struct phial_error *err);
+
+/* supervisor.c: say READY when both the self-test and the first load are done. */
+void supervisor_become_ready(struct supervisor *supervisor);
+
+/* supervisor_containers.c */
+PHIAL_CHECKED enum phial_status containers_start_filler(struct supervisor *supervisor,
+							struct phial_error *err);
+PHIAL_CHECKED enum phial_status containers_fill(struct supervisor *supervisor, int pidfd,
+						int mount_fd, const void *parts, size_t length,
+						uint64_t *ret_number, struct phial_error *err);
+void containers_wipe(struct supervisor *supervisor, uint64_t number);
+void containers_on_exit(struct supervisor *supervisor, struct container *container);
+void containers_on_filler(struct supervisor *supervisor, struct filler *filler);
+bool containers_hold(const struct supervisor *supervisor, uint64_t number);
+
+/* child.c: what the children of the supervisor do first, and never come back from. */
+void child_run_filler(const struct supervisor *supervisor, int fd) __attribute__((noreturn));
+void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd)
+	__attribute__((noreturn));
+void child_run_self_test(const struct supervisor *supervisor) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The worker's life: take up what an earlier one left, then wait for the supervisor's events and
+ * for clients. What requests mean is request.c's, what the store says is load.c's.
+ */
+#include "agent/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/link.h"
+#include "agent/log.h"
+#include "base/cleanup.h"
+#include "base/secret.h"
+#include "keyring/keyring.h"
+#include "wire/admin_protocol.h"
+
+/* The fixed places in the poll set; clients follow. */
+enum poll_slot {
+	SLOT_EVENT,
+	SLOT_ADMIN,
+	SLOT_HOOK,
+	SLOT_CLIENTS,
+};
+
+int64_t phial_worker_clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t phial_worker_now_s(const struct phial_worker *worker)
+{
+	int64_t now_s = (int64_t)time(NULL);
+
+	/* A clock that was set back must not make expired secrets good again. */
+	return now_s > worker->clock_floor_s ? now_s : worker->clock_floor_s;
+}
+
+/* --- start ------------------------------------------------------------------------------ */
+
+static bool exists(int dir_fd, const char *name)
+{
+	struct stat status;
+
+	return fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static enum phial_status open_state(struct phial_worker *worker, struct phial_error *err)
+{
+	/* Records are made together with the marks: those alone mean that marks were removed. */
+	bool is_first_start = !exists(worker->start->state_fd, "containers");
+	enum phial_status status = phial_marks_open(worker->start->state_fd, is_first_start,
+						    &worker->marks, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_records_open(worker->start->state_fd, &worker->records, err);
+	}
+	if (status != PHIAL_OK) {
+		return phial_fail_prefix(err, "state directory %s",
+					 worker->start->options->state_dir);
+	}
+	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		if (r->started_s > worker->clock_floor_s) {
+			worker->clock_floor_s = r->started_s;
+		}
+	}
+	return PHIAL_OK;
+}
+
+static enum phial_status take_up_ring(struct phial_worker *worker, struct phial_error *err)
+{
+	phial_auto_secret struct phial_secret *scratch = NULL;
+	enum phial_status status = phial_secret_new(PHIAL_KEY_PAYLOAD_MAX, &scratch, err);
+
+	return status == PHIAL_OK ? phial_index_from_ring(&worker->index, worker->start->ring,
+							  scratch, err)
+				  : status;
+}
+
+/* Containers that ended while no worker looked: their process is gone, or not the same. */
+static void forget_ended(struct phial_worker *worker)
+{
+	struct phial_record *next;
+
+	for (struct phial_record *r = phial_records_first(worker->records); r; r = next) {
+		const struct phial_link_process call = { .pid = r->pid,
+							 .start_time = r->start_time };
+		struct phial_link_answer answer = { .number = 0 };
+
+		next = r->next;
+		bool is_alive = strcmp(r->boot_id, worker->start->boot_id) == 0 &&
+				phial_link_call(worker->start->call_fd, PHIAL_LINK_ALIVE, &call,
+						sizeof(call), NULL, 0, &answer, NULL) == PHIAL_OK &&
+				answer.number == 1;
+
+		if (!is_alive) {
+			phial_records_end(worker->records, r);
+		}
+	}
+}
+
+/* --- events of the supervisor ----------------------------------------------------------- */
+
+/* Answer the admins that wait for a reload. */
+static void answer_reloads(struct phial_worker *worker)
+{
+	enum phial_status status =
+		worker->store_problem[0] == '\0' ? PHIAL_OK : PHIAL_PROBLEMS;
+
+	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+		struct phial_client *client = &worker->clients[i];
+
+		if (client->state == PHIAL_CLIENT_ADMIN_RELOAD) {
+			phial_status_answer(worker, client->fd, status, worker->store_problem);
+			phial_client_close(worker, client);
+		}
+	}
+}
+
+static void on_store(struct phial_worker *worker, const struct phial_frame *frame)
+{
+	struct phial_link_answer answer;
+	bool has_store = frame->fd_count == 2;
+
+	phial_worker_load(worker, has_store ? frame->fds[0] : -1, has_store ? frame->fds[1] : -1);
+	answer_reloads(worker);
+	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_LOADED, NULL,
+						    0, NULL, 0, &answer, NULL);
+
+	(void)ignored;
+}
+
+static struct phial_record *find_record(const struct phial_worker *worker, uint64_t number)
+{
+	struct phial_record *record = phial_records_first(worker->records);
+
+	while (record && record->number != number) {
+		record = record->next;
+	}
+	return record;
+}
+
+/* The supervisor holds a mount since before this worker: it is one of the records, or unfinished. */
+static void on_live(struct phial_worker *worker, const struct phial_link_container *live)
+{
+	struct phial_record *record = find_record(worker, live->number);
+	struct phial_link_answer answer;
+
+	if (record) {
+		record->is_held = true;
+		return;
+	}
+	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, live,
+						    sizeof(*live), NULL, 0, &answer, NULL);
+
+	(void)ignored;
+}
+
+/* The supervisor wiped a mount and let go of it. */
+static void on_exited(struct phial_worker *worker, uint64_t held)
+{
+	struct phial_record *record = find_record(worker, held);
+
+	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+		struct phial_client *client = &worker->clients[i];
+
+		if (client->held == held && client->record) {
+			client->state = PHIAL_CLIENT_HOOK_START; /* there is nothing to undo */
+			phial_client_close(worker, client);
+		}
+	}
+	if (record) {
+		phial_log("container %s is gone, its secrets are wiped", record->container);
+		phial_records_end(worker->records, record);
+	}
+}
+
+union event_record {
+	struct phial_link_container container;
+	struct phial_link_result result;
+};
+
+static void run_event(struct phial_worker *worker, const struct phial_frame *frame,
+		      const union event_record *record)
+{
+	switch (frame->type) {
+	case PHIAL_LINK_STORE:
+		on_store(worker, frame);
+		break;
+	case PHIAL_LINK_ACCEPT:
+		worker->is_serving = true;
+		break;
+	case PHIAL_LINK_LIVE:
+		on_live(worker, &record->container);
+		break;
+	case PHIAL_LINK_FILLED:
+		phial_request_on_filled(worker, record->result.number,
+					(enum phial_status)record->result.status,
+					record->result.text);
+		break;
+	case PHIAL_LINK_EXITED:
+		on_exited(worker, record->container.number);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Returns false when the supervisor is gone. */
+static bool on_event(struct phial_worker *worker)
+{
+	static union event_record record;
+	struct phial_frame frame;
+
+	if (phial_frame_receive(worker->start->event_fd, &record, sizeof(record), &frame, NULL) !=
+	    PHIAL_OK) {
+		return false;
+	}
+	run_event(worker, &frame, &record);
+	phial_frame_close_fds(&frame);
+	return true;
+}
+
+/* --- clients ---------------------------------------------------------------------------- */
+
+static struct phial_client *free_client(struct phial_worker *worker)
+{
+	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+		if (worker->clients[i].state == PHIAL_CLIENT_FREE) {
+			return &worker->clients[i];
+		}
+	}
+	return NULL;
+}
+
+static void accept_client(struct phial_worker *worker, int listen_fd,
+			  enum phial_client_state state)
+{
+	struct phial_client *client = free_client(worker);
+	uint32_t uid;
+	int32_t pid;
+
+	if (!client) {
+		return;
+	}
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0) {
+		return;
+	}
+	/* The directory keeps others out; this is the second lock on the same door. */
+	if (phial_peer_credentials(fd, &uid, &pid, NULL) != PHIAL_OK || uid != 0) {
+		phial_log("refused a client that is not root");
+		close(fd);
+		return;
+	}
+	client->fd = fd;
+	client->state = state;
+	client->deadline_ms = phial_worker_clock_ms() + PHIAL_CLIENT_DEADLINE_MS;
+}
+
+static void on_admin_frame(struct phial_worker *worker, struct phial_client *client)
+{
+	struct phial_link_answer answer;
+	struct phial_error err = { .status = PHIAL_OK };
+	struct phial_frame frame;
+	uint8_t nothing;
+	enum phial_status status = phial_frame_receive(client->fd, &nothing, 0, &frame, &err);
+
+	if (status == PHIAL_OK) {
+		phial_frame_close_fds(&frame);
+	}
+	if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_STATUS) {
+		phial_status_answer(worker, client->fd, PHIAL_OK, "");
+	} else if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_RELOAD) {
+		status = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL, 0, NULL,
+					 0, &answer, &err);
+		if (status == PHIAL_OK) {
+			client->state = PHIAL_CLIENT_ADMIN_RELOAD;
+			return;
+		}
+		phial_status_answer(worker, client->fd, status, err.text);
+	}
+	phial_client_close(worker, client);
+}
+
+static void on_client(struct phial_worker *worker, struct phial_client *client)
+{
+	switch (client->state) {
+	case PHIAL_CLIENT_ADMIN:
+		on_admin_frame(worker, client);
+		break;
+	case PHIAL_CLIENT_HOOK_START:
+	case PHIAL_CLIENT_HOOK_MOUNT:
+	case PHIAL_CLIENT_HOOK_ATTACHED:
+		phial_request_on_frame(worker, client);
+		break;
+	case PHIAL_CLIENT_FREE:
+		break;
+	case PHIAL_CLIENT_ADMIN_RELOAD:
+	case PHIAL_CLIENT_HOOK_FILLING: /* has nothing to say now: it hung up, or it is wrong */
+		phial_client_close(worker, client);
+	}
+}
+
+static void end_late_clients(struct phial_worker *worker)
+{
+	int64_t now_ms = phial_worker_clock_ms();
+
+	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+		struct phial_client *client = &worker->clients[i];
+
+		if (client->state != PHIAL_CLIENT_FREE && client->deadline_ms <= now_ms) {
+			phial_log("a client took too long; its request is dropped");
+			phial_client_close(worker, client);
+		}
+	}
+}
+
+/* --- the loop --------------------------------------------------------------------------- */
+
+/* Fill the poll set; slots of no interest get -1. Returns the time to the next deadline. */
+static int prepare_poll(const struct phial_worker *worker,
+			struct pollfd set[static SLOT_CLIENTS + PHIAL_CLIENTS_MAX])
+{
+	int64_t now_ms = phial_worker_clock_ms();
+	int64_t wait_ms = -1;
+	bool has_room = false;
+
+	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+		const struct phial_client *client = &worker->clients[i];
+		bool is_used = client->state != PHIAL_CLIENT_FREE;
+		int64_t left_ms = client->deadline_ms > now_ms ? client->deadline_ms - now_ms : 0;
+
+		set[SLOT_CLIENTS + i] = (struct pollfd){ is_used ? client->fd : -1, POLLIN, 0 };
+		has_room = has_room || !is_used;
+		if (is_used && (wait_ms < 0 || left_ms < wait_ms)) {
+			wait_ms = left_ms;
+		}
+	}
+	bool may_accept = has_room && worker->is_loaded;
+
+	set[SLOT_EVENT] = (struct pollfd){ worker->start->event_fd, POLLIN, 0 };
+	set[SLOT_ADMIN] = (struct pollfd){ may_accept ? worker->start->admin_fd : -1, POLLIN, 0 };
+	/* Hooks wait in the queue until the self-test has passed and the store is read. */
+	set[SLOT_HOOK] = (struct pollfd){
+		may_accept && worker->is_serving ? worker->start->hook_fd : -1, POLLIN, 0
+	};
+	return (int)wait_ms;
+}
+
+static bool serve_once(struct phial_worker *worker)
+{
+	static struct pollfd set[SLOT_CLIENTS + PHIAL_CLIENTS_MAX];
+	int wait_ms = prepare_poll(worker, set);
+
+	if (poll(set, SLOT_CLIENTS + PHIAL_CLIENTS_MAX, wait_ms) < 0 && errno != EINTR) {
+		return false;
+	}
+	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+		if (set[SLOT_CLIENTS + i].revents != 0) {
+			on_client(worker, &worker->clients[i]);
+		}
+	}
+	end_late_clients(worker);
+	if (set[SLOT_ADMIN].revents != 0) {
+		accept_client(worker, worker->start->admin_fd, PHIAL_CLIENT_ADMIN);
+	}
+	if (set[SLOT_HOOK].revents != 0) {
+		accept_client(worker, worker->start->hook_fd, PHIAL_CLIENT_HOOK_START);
+	}
+	/* Last: an event may close clients, whose revents above would then be stale. */
+	return set[SLOT_EVENT].revents == 0 || on_event(worker);
+}
+
+static void report_fatal(const struct phial_worker *worker, const struct phial_error *err)
+{
+	struct phial_link_fatal call = { .status = err->status };
+	struct phial_link_answer answer;
+
+	memcpy(call.text, err->text, sizeof(call.text));
+	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_FATAL, &call,
+						    sizeof(call), NULL, 0, &answer, NULL);
+
+	(void)ignored;
+}
+
+enum phial_status phial_worker_run(const struct phial_worker_start *start)
+{
+	struct phial_error err = { .status = PHIAL_OK };
+	struct phial_worker *worker = calloc(1, sizeof(*worker));
+
+	if (!worker) {
+		return PHIAL_SYSTEM;
+	}
+	worker->start = start;
+	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+		worker->clients[i].fd = -1;
+	}
+	enum phial_status status = open_state(worker, &err);
+
+	if (status == PHIAL_OK) {
+		status = take_up_ring(worker, &err);
+	}
+	if (status != PHIAL_OK) {
+		report_fatal(worker, &err);
+		return status;
+	}
+	forget_ended(worker);
+	while (serve_once(worker)) {
+	}
+	return PHIAL_OK;
+}

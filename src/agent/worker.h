@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The worker: own uid, no capabilities, seccomp. Parses and decides everything that comes from
+ * outside: sealed files, policy, requests of hooks and of the command line.
+ */
+#ifndef PHIAL_AGENT_WORKER_H
+#define PHIAL_AGENT_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <phial/error.h>
+
+#include "agent/index.h"
+#include "agent/options.h"
+#include "agent/pages.h"
+#include "agent/records.h"
+#include "policy/policy.h"
+#include "store/marks.h"
+#include "store/trust.h"
+
+/* Clients served at once; more wait in the socket's queue. */
+#define PHIAL_CLIENTS_MAX 128
+/* How long a client may take from its first byte to the end of its request. */
+#define PHIAL_CLIENT_DEADLINE_MS 10000
+
+/* What a worker is born with. */
+struct phial_worker_start {
+	int call_fd;
+	int event_fd;
+	int hook_fd;
+	int admin_fd;
+	int state_fd;
+	int32_t ring;
+	int32_t identity_serial;
+	struct phial_pages pages;
+	const struct phial_agent_options *options;
+	const char *host_key;
+	const char *boot_id;
+	unsigned int restarts;
+};
+
+/* A workload whose directory exists for grants. */
+struct phial_workload_dir {
+	char name[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
+	uint64_t device;
+	uint64_t inode;
+};
+
+enum phial_client_state {
+	PHIAL_CLIENT_FREE = 0,
+	PHIAL_CLIENT_ADMIN,	    /* waits for its request */
+	PHIAL_CLIENT_ADMIN_RELOAD,  /* waits for the store to be read */
+	PHIAL_CLIENT_HOOK_START,    /* waits for START */
+	PHIAL_CLIENT_HOOK_MOUNT,    /* has its verdict, waits for MOUNT */
+	PHIAL_CLIENT_HOOK_FILLING,  /* waits for the filler */
+	PHIAL_CLIENT_HOOK_ATTACHED, /* FILLED was sent, waits for ATTACHED */
+};
+
+struct phial_client {
+	enum phial_client_state state;
+	int fd;
+	int64_t deadline_ms;
+	/* A hook's request, from its verdict on. */
+	struct phial_grant_file *files;
+	size_t file_count;
+	uint32_t user_uid; /* process.user in the container */
+	uint32_t user_gid;
+	struct phial_record *record; /* its own until the fill begins, then the records' */
+	uint64_t held;		     /* the supervisor's number once it holds the mount */
+};
+
+struct phial_worker {
+	const struct phial_worker_start *start;
+	struct phial_index index;
+	struct phial_marks *marks;
+	struct phial_records *records;
+	struct phial_trust *trust; /* NULL until a store was read */
+	struct phial_policy policy;
+	struct phial_workload_dir *workloads;
+	size_t workload_count;
+	char store_problem[PHIAL_ERROR_TEXT_BYTES]; /* empty: the last load found the store good */
+	char **file_problems; /* files that cannot be a secret */
+	size_t file_problem_count;
+	int64_t clock_floor_s; /* it is at least this late, whatever the clock says */
+	int64_t loaded_at_s;
+	uint32_t mount_kind; /* of the last mount that a hook made, 0: none yet */
+	bool is_serving;
+	bool is_loaded;
+	struct phial_client clients[PHIAL_CLIENTS_MAX];
+};
+
+/*
+ * Be a worker until the supervisor goes away. Called in the child, sandboxed. Returns the exit
+ * status.
+ */
+enum phial_status phial_worker_run(const struct phial_worker_start *start);
+
+/* The time for deadlines, in milliseconds since boot; and for expiry, in seconds since 1970. */
+int64_t phial_worker_clock_ms(void);
+int64_t phial_worker_now_s(const struct phial_worker *worker);
+
+/*
+ * load.c: read the store (a clone's descriptor and the pin file's; both stay the caller's; -1, -1:
+ * there is none) and bring index, ring and marks up to date. Problems are recorded in the worker,
+ * and the secrets that were good before stay.
+ */
+void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd);
+
+/* request.c: a frame has come from a hook, the filler is done, a client went away. */
+void phial_request_on_frame(struct phial_worker *worker, struct phial_client *client);
+void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum phial_status status,
+			     const char *text);
+void phial_client_close(struct phial_worker *worker, struct phial_client *client);
+
+/* grant.c: the files of a workload, and whether it may have them now. */
+struct phial_text;
+PHIAL_CHECKED enum phial_status phial_grant_files(const struct phial_worker *worker,
+						  const char *workload,
+						  struct phial_grant_file **ret_files,
+						  size_t *ret_count, struct phial_text *problems,
+						  struct phial_error *err);
+
+/* status.c: answer an admin's request with the status document. */
+void phial_status_answer(struct phial_worker *worker, int fd, enum phial_status status,
+			 const char *text);
+
+#endif
