@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * `phial status` and `phial reload`: ask the agent of this host over its admin socket, and
+ * print its document for people. What the agent says is its own; nothing is decided here.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/config.h"
+#include "cli/format.h"
+#include "json/json.h"
+#include "wire/admin_protocol.h"
+#include "wire/frame.h"
+#include "wire/hook_protocol.h"
+
+enum { STATUS_JSON, STATUS_RUN_DIR };
+enum { RELOAD_RUN_DIR };
+
+#define RUN_DIR_OPTION { "run-dir", 0, false, "DIR", "the agent's folder (default: /run/phial)" }
+
+const struct phial_cli_option phial_cli_status_options[] = {
+	[STATUS_JSON] = { "json", 0, false, NULL, "print the agent's document as it is" },
+	[STATUS_RUN_DIR] = RUN_DIR_OPTION,
+	{ 0 },
+};
+const struct phial_cli_option phial_cli_reload_options[] = {
+	[RELOAD_RUN_DIR] = RUN_DIR_OPTION,
+	{ 0 },
+};
+
+/* Loading a large store takes a while. */
+#define TIMEOUT_MS (120U * 1000)
+
+/* Ask, and read the whole document. ret_text: freed by the caller. */
+static enum phial_status ask_agent(const char *run_dir, enum phial_admin_frame request,
+				   uint8_t **ret_bytes, size_t *ret_length, struct phial_error *err)
+{
+	struct phial_admin_reply reply = { 0 };
+	struct phial_frame frame = { 0 };
+	phial_auto_free char *path = NULL;
+	phial_auto_fd int fd = -1;
+	enum phial_status status = phial_cli_join_path(run_dir ? run_dir : PHIAL_RUN_DIR,
+						       PHIAL_ADMIN_SOCKET_NAME, &path, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_socket_connect(path, TIMEOUT_MS, &fd, err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_frame_send(fd, request, NULL, 0, NULL, 0, err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_frame_receive(fd, &reply, sizeof(reply), &frame, err);
+	}
+	if (status == PHIAL_GONE) {
+		return phial_fail(err, PHIAL_NO_AGENT, 0, "the agent closed the connection: see its log");
+	}
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	reply.text[sizeof(reply.text) - 1] = '\0';
+	if (frame.type != PHIAL_ADMIN_REPLY || frame.length != sizeof(reply) || frame.fd_count != 1) {
+		status = phial_fail(err, PHIAL_MALFORMED, 0,
+				    "the agent's answer is not of this release: restart it");
+	} else if (reply.status != PHIAL_OK) {
+		status = phial_fail(err, (enum phial_status)reply.status, 0, "%s", reply.text);
+	} else {
+		status = phial_read_all(frame.fds[0], PHIAL_ADMIN_DOCUMENT_MAX, ret_bytes, ret_length,
+					err);
+	}
+	phial_frame_close_fds(&frame);
+	return status;
+}
+
+/* The text of a member, or another text. */
+static const char *text_of(const struct phial_json *object, const char *key, const char *otherwise)
+{
+	const char *text = phial_json_string(phial_json_member(object, key));
+
+	return text ? text : otherwise;
+}
+
+static int64_t number_of(const struct phial_json *object, const char *key)
+{
+	int64_t number = 0;
+
+	return phial_json_integer(phial_json_member(object, key), 0, INT64_C(1) << 53, &number)
+		       ? number
+		       : 0;
+}
+
+static bool is_true(const struct phial_json *object, const char *key)
+{
+	bool flag = false;
+
+	return phial_json_bool(phial_json_member(object, key), &flag) && flag;
+}
+
+/* Print the texts of an array, each on a line of its own. */
+static void print_texts(const struct phial_json *array, const char *before)
+{
+	for (const struct phial_json *v = phial_json_first(array); v; v = phial_json_next(v)) {
+		const char *text = phial_json_string(v);
+
+		printf("%s", before);
+		phial_cli_print_safe(stdout, text ? text : "?");
+		printf("\n");
+	}
+}
+
+static void print_agent(const struct phial_json *root)
+{
+	const struct phial_json *agent = phial_json_member(root, "agent");
+	const struct phial_json *kernel = phial_json_member(root, "kernel");
+	const struct phial_json *store = phial_json_member(root, "store");
+	const char *problem = text_of(store, "problem", NULL);
+
+	printf("agent:     version %s, %s\n", text_of(agent, "version", "?"),
+	       text_of(agent, "host_key", "?"));
+	printf("store:     %s, serials: recipients %" PRId64 ", signers %" PRId64 ", policy %" PRId64
+	       ", read %s\n",
+	       text_of(store, "path", "?"), number_of(store, "recipients_serial"),
+	       number_of(store, "signers_serial"), number_of(store, "policy_serial"),
+	       text_of(store, "read", "never"));
+	printf("kernel:    secret pages: %s; keyring: %s; mount: %s\n",
+	       text_of(kernel, "secret_pages", "?"), text_of(kernel, "keyring", "?"),
+	       text_of(kernel, "mount", "none made yet"));
+	print_texts(phial_json_member(root, "weaker"), "WEAKER:    ");
+	if (problem) {
+		printf("PROBLEM:   ");
+		phial_cli_print_safe(stdout, problem);
+		printf("\n");
+	}
+}
+
+static void print_workload(const struct phial_json *workload)
+{
+	int64_t live = number_of(workload, "live");
+	bool would_start = is_true(workload, "would_start");
+	const struct phial_json *reasons = phial_json_member(workload, "reasons");
+
+	printf("  %s: ", text_of(workload, "name", "?"));
+	if (live > 0) {
+		printf("RUNNING (%" PRId64 " container%s), %s", live, live == 1 ? "" : "s",
+		       would_start ? "and a restart would work" : "but a restart would FAIL:");
+	} else {
+		printf("%s", would_start ? "not running, would start" : "not running, would be REFUSED:");
+	}
+	if (would_start) {
+		printf(" with %" PRId64 " files\n", number_of(workload, "files"));
+	} else if (phial_json_count(reasons) == 0) {
+		printf(" nothing matches\n");
+	} else {
+		printf("\n");
+		print_texts(reasons, "    ");
+	}
+}
+
+/* How bad is a workload? What runs and could not start again comes first. */
+static int badness(const struct phial_json *workload)
+{
+	if (is_true(workload, "would_start")) {
+		return 0;
+	}
+	return number_of(workload, "live") > 0 ? 2 : 1;
+}
+
+static void print_workloads(const struct phial_json *root)
+{
+	const struct phial_json *workloads = phial_json_member(root, "workloads");
+
+	printf("workloads: %zu\n", phial_json_count(workloads));
+	for (int bad = 2; bad >= 0; bad--) {
+		for (const struct phial_json *w = phial_json_first(workloads); w;
+		     w = phial_json_next(w)) {
+			if (badness(w) == bad) {
+				print_workload(w);
+			}
+		}
+	}
+}
+
+static void print_secret(const struct phial_json *secret)
+{
+	const char *state = text_of(secret, "state", "?");
+
+	if (strcmp(state, "loaded") == 0) {
+		return;
+	}
+	printf("  %s: %s", text_of(secret, "name", "?"), state);
+	if (number_of(secret, "file_version") > 0) {
+		printf(" v%" PRId64, number_of(secret, "file_version"));
+	}
+	printf(" (");
+	phial_cli_print_safe(stdout, text_of(secret, "reason", "?"));
+	printf(")");
+	if (is_true(secret, "in_keyring")) {
+		printf(", v%" PRId64 " stays loaded", number_of(secret, "version"));
+	}
+	printf("\n");
+}
+
+/* Counts, and a line for each secret that is not simply loaded. */
+static void print_secrets(const struct phial_json *root)
+{
+	const struct phial_json *secrets = phial_json_member(root, "secrets");
+	const struct phial_json *files = phial_json_member(root, "bad_files");
+	size_t loaded = 0;
+	size_t refused = 0;
+
+	for (const struct phial_json *s = phial_json_first(secrets); s; s = phial_json_next(s)) {
+		loaded += is_true(s, "in_keyring");
+		refused += strcmp(text_of(s, "state", ""), "refused") == 0;
+	}
+	printf("secrets:   %zu loaded, %zu refused\n", loaded, refused + phial_json_count(files));
+	print_texts(files, "  ");
+	for (const struct phial_json *s = phial_json_first(secrets); s; s = phial_json_next(s)) {
+		print_secret(s);
+	}
+}
+
+static void print_containers(const struct phial_json *root)
+{
+	const struct phial_json *containers = phial_json_member(root, "containers");
+
+	printf("containers: %zu\n", phial_json_count(containers));
+	for (const struct phial_json *c = phial_json_first(containers); c; c = phial_json_next(c)) {
+		const struct phial_json *secrets = phial_json_member(c, "secrets");
+
+		printf("  %.12s: %s, pid %" PRId64 ", ", text_of(c, "id", "?"),
+		       text_of(c, "workload", "?"), number_of(c, "pid"));
+		phial_cli_print_safe(stdout, text_of(c, "target", "?"));
+		printf(" (%s), %s since %s\n", text_of(c, "mount", "?"), text_of(c, "state", "?"),
+		       text_of(c, "started", "?"));
+		for (const struct phial_json *s = phial_json_first(secrets); s;
+		     s = phial_json_next(s)) {
+			printf("    %s v%" PRId64 "\n", text_of(s, "name", "?"),
+			       number_of(s, "version"));
+		}
+	}
+}
+
+enum phial_status phial_cli_status(const struct phial_cli_call *call, struct phial_error *err)
+{
+	phial_auto_free uint8_t *bytes = NULL;
+	phial_auto_json struct phial_json *root = NULL;
+	size_t length = 0;
+	enum phial_status status = ask_agent(call->values[STATUS_RUN_DIR], PHIAL_ADMIN_STATUS, &bytes,
+					     &length, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_json_parse(bytes, length, &root, err);
+	}
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	if (call->values[STATUS_JSON]) {
+		printf("%s\n", (const char *)bytes);
+		return PHIAL_OK;
+	}
+	print_workloads(root);
+	print_secrets(root);
+	print_containers(root);
+	print_agent(root);
+	return PHIAL_OK;
+}
+
+enum phial_status phial_cli_reload(const struct phial_cli_call *call, struct phial_error *err)
+{
+	phial_auto_free uint8_t *bytes = NULL;
+	phial_auto_json struct phial_json *root = NULL;
+	size_t length = 0;
+	enum phial_status status = ask_agent(call->values[RELOAD_RUN_DIR], PHIAL_ADMIN_RELOAD, &bytes,
+					     &length, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_json_parse(bytes, length, &root, err);
+	}
+	if (status == PHIAL_OK) {
+		print_secrets(root);
+	}
+	return status;
+}

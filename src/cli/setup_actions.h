@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The single actions of `phial setup`: each looks whether it is done already, does it or (with
+ * --print) only says so, and prints one line.
+ */
+#ifndef PHIAL_CLI_SETUP_ACTIONS_H
+#define PHIAL_CLI_SETUP_ACTIONS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <phial/error.h>
+
+/* All paths that actions take are those of the host that is set up; root stands before them. */
+struct phial_setup {
+	const char *root; /* "" for this host, else a folder, without a '/' at its end */
+	bool only_print;
+};
+
+#define PHIAL_SETUP_PATH_BYTES 4096
+
+/*
+ * The path of something below root. Returns PHIAL_OK, or PHIAL_TOO_LARGE when it does not fit.
+ */
+PHIAL_CHECKED enum phial_status phial_setup_path(const struct phial_setup *setup, const char *path,
+						 char ret_path[PHIAL_SETUP_PATH_BYTES],
+						 struct phial_error *err);
+
+/* Print "VERB path-or-text", the verb with "would" before it when only printing. */
+void phial_setup_say(const struct phial_setup *setup, const char *verb, const char *text);
+
+/* True if something is there (a dangling link counts). */
+bool phial_setup_exists(const struct phial_setup *setup, const char *path);
+
+/*
+ * Make a folder, or correct mode and owner of one that is there. uid, gid: (uid_t)-1 leaves them.
+ * Returns PHIAL_OK, PHIAL_EXISTS when something else is there, PHIAL_DENIED, PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_setup_folder(const struct phial_setup *setup,
+						   const char *path, mode_t mode, uid_t uid,
+						   gid_t gid, struct phial_error *err);
+
+/* Write a text file (0644), making its folders (0755), unless it says this already. */
+PHIAL_CHECKED enum phial_status phial_setup_file(const struct phial_setup *setup, const char *path,
+						 const char *text, struct phial_error *err);
+
+/* Make a symbolic link, or turn one that is there. PHIAL_EXISTS when something else is there. */
+PHIAL_CHECKED enum phial_status phial_setup_link(const struct phial_setup *setup, const char *path,
+						 const char *target, struct phial_error *err);
+
+/* Remove a file or link, or an empty folder; nothing there is good, too. */
+PHIAL_CHECKED enum phial_status phial_setup_remove(const struct phial_setup *setup,
+						   const char *path, struct phial_error *err);
+
+/*
+ * Run a program, found in the usual folders, with a clean environment, and wait for it. argv:
+ * ends with NULL. Returns PHIAL_OK when it exits 0; PHIAL_NOT_FOUND when there is none;
+ * PHIAL_SYSTEM with its exit code.
+ */
+PHIAL_CHECKED enum phial_status phial_setup_run(const struct phial_setup *setup,
+						const char *const argv[], struct phial_error *err);
+
+#endif
