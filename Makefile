@@ -296,7 +296,7 @@ check-e2e:
 check-kernel:
 	$(Q)contrib/deps kernel
 	$(CHECK_MAKE) BUILD=$(CHECK) CC=gcc WERROR=1 all tests
-	$(Q)tests/kernel/qemu-run --build $(CHECK)
+	$(Q)tests/run --build $(CHECK) --group qemu
 	$(hand_back)
 
 fuzz:
