@@ -52,6 +52,20 @@ enum phial_status phial_random_bytes(void *ret_bytes, size_t length, struct phia
 	return status;
 }
 
+/*
+ * libsodium 1.0.18 takes a byte over 127, as a signed char, for '+' or '/': it would give a file
+ * a second form. So they are refused before it sees them.
+ */
+static bool is_ascii(struct phial_span text)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < text.length; i++) {
+		all |= (unsigned char)text.text[i];
+	}
+	return all < 128;
+}
+
 bool phial_base64_decode(struct phial_span text, enum phial_base64 variant, uint8_t *ret_bytes,
 			 size_t capacity, size_t *ret_length)
 {
@@ -60,7 +74,8 @@ bool phial_base64_decode(struct phial_span text, enum phial_base64 variant, uint
 				     sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
 
 	/* Without an end pointer libsodium wants every byte used, and no stray low bits. */
-	return sodium_base642bin(ret_bytes, capacity, text.text, text.length, NULL, ret_length,
+	return is_ascii(text) &&
+	       sodium_base642bin(ret_bytes, capacity, text.text, text.length, NULL, ret_length,
 				 NULL, sodium_variant) == 0;
 }
 
