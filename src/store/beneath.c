@@ -42,8 +42,10 @@ enum phial_status phial_store_fail_path(struct phial_error *err, int os_error, c
 enum phial_status phial_store_open_beneath(int dir_fd, const char *path, int flags, int *ret_fd,
 					   struct phial_error *err)
 {
+	/* openat2() refuses O_NOCTTY beside O_PATH, which open() ignores. */
+	int terminal = (flags & O_PATH) != 0 ? 0 : O_NOCTTY;
 	struct open_how how = {
-		.flags = (unsigned int)(flags | O_CLOEXEC | O_NOCTTY),
+		.flags = (unsigned int)(flags | O_CLOEXEC | terminal),
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
 	long fd = -1;
