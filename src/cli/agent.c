@@ -13,15 +13,18 @@
 #include "cli/cli.h"
 #include "cli/config.h"
 #include "cli/format.h"
-#include "json/json.h"
 #include "wire/admin_protocol.h"
 #include "wire/frame.h"
 #include "wire/hook_protocol.h"
+#include "json/json.h"
 
 enum { STATUS_JSON, STATUS_RUN_DIR };
 enum { RELOAD_RUN_DIR };
 
-#define RUN_DIR_OPTION { "run-dir", 0, false, "DIR", "the agent's folder (default: /run/phial)" }
+#define RUN_DIR_OPTION                                                                 \
+	{                                                                              \
+		"run-dir", 0, false, "DIR", "the agent's folder (default: /run/phial)" \
+	}
 
 const struct phial_cli_option phial_cli_status_options[] = {
 	[STATUS_JSON] = { "json", 0, false, NULL, "print the agent's document as it is" },
@@ -57,20 +60,22 @@ static enum phial_status ask_agent(const char *run_dir, enum phial_admin_frame r
 		status = phial_frame_receive(fd, &reply, sizeof(reply), &frame, err);
 	}
 	if (status == PHIAL_GONE) {
-		return phial_fail(err, PHIAL_NO_AGENT, 0, "the agent closed the connection: see its log");
+		return phial_fail(err, PHIAL_NO_AGENT, 0,
+				  "the agent closed the connection: see its log");
 	}
 	if (status != PHIAL_OK) {
 		return status;
 	}
 	reply.text[sizeof(reply.text) - 1] = '\0';
-	if (frame.type != PHIAL_ADMIN_REPLY || frame.length != sizeof(reply) || frame.fd_count != 1) {
+	if (frame.type != PHIAL_ADMIN_REPLY || frame.length != sizeof(reply) ||
+	    frame.fd_count != 1) {
 		status = phial_fail(err, PHIAL_MALFORMED, 0,
 				    "the agent's answer is not of this release: restart it");
 	} else if (reply.status != PHIAL_OK) {
 		status = phial_fail(err, (enum phial_status)reply.status, 0, "%s", reply.text);
 	} else {
-		status = phial_read_all(frame.fds[0], PHIAL_ADMIN_DOCUMENT_MAX, ret_bytes, ret_length,
-					err);
+		status = phial_read_all(frame.fds[0], PHIAL_ADMIN_DOCUMENT_MAX, ret_bytes,
+					ret_length, err);
 	}
 	phial_frame_close_fds(&frame);
 	return status;
@@ -121,8 +126,8 @@ static void print_agent(const struct phial_json *root)
 
 	printf("agent:     version %s, %s\n", text_of(agent, "version", "?"),
 	       text_of(agent, "host_key", "?"));
-	printf("store:     %s, serials: recipients %" PRId64 ", signers %" PRId64 ", policy %" PRId64
-	       ", read %s\n",
+	printf("store:     %s, serials: recipients %" PRId64 ", signers %" PRId64
+	       ", policy %" PRId64 ", read %s\n",
 	       text_of(store, "path", "?"), number_of(store, "recipients_serial"),
 	       number_of(store, "signers_serial"), number_of(store, "policy_serial"),
 	       text_of(store, "read", "never"));
@@ -148,7 +153,8 @@ static void print_workload(const struct phial_json *workload)
 		printf("RUNNING (%" PRId64 " container%s), %s", live, live == 1 ? "" : "s",
 		       would_start ? "and a restart would work" : "but a restart would FAIL:");
 	} else {
-		printf("%s", would_start ? "not running, would start" : "not running, would be REFUSED:");
+		printf("%s",
+		       would_start ? "not running, would start" : "not running, would be REFUSED:");
 	}
 	if (would_start) {
 		printf(" with %" PRId64 " files\n", number_of(workload, "files"));
@@ -249,8 +255,8 @@ enum phial_status phial_cli_status(const struct phial_cli_call *call, struct phi
 	phial_auto_free uint8_t *bytes = NULL;
 	phial_auto_json struct phial_json *root = NULL;
 	size_t length = 0;
-	enum phial_status status = ask_agent(call->values[STATUS_RUN_DIR], PHIAL_ADMIN_STATUS, &bytes,
-					     &length, err);
+	enum phial_status status =
+		ask_agent(call->values[STATUS_RUN_DIR], PHIAL_ADMIN_STATUS, &bytes, &length, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_json_parse(bytes, length, &root, err);
@@ -274,8 +280,8 @@ enum phial_status phial_cli_reload(const struct phial_cli_call *call, struct phi
 	phial_auto_free uint8_t *bytes = NULL;
 	phial_auto_json struct phial_json *root = NULL;
 	size_t length = 0;
-	enum phial_status status = ask_agent(call->values[RELOAD_RUN_DIR], PHIAL_ADMIN_RELOAD, &bytes,
-					     &length, err);
+	enum phial_status status =
+		ask_agent(call->values[RELOAD_RUN_DIR], PHIAL_ADMIN_RELOAD, &bytes, &length, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_json_parse(bytes, length, &root, err);

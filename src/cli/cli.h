@@ -24,6 +24,16 @@ struct phial_cli_option {
 	const char *summary; /* a few words for help */
 };
 
+/* Options that several commands share. */
+#define PHIAL_CLI_STORE_OPTION                                                           \
+	{                                                                                \
+		"store", 0, false, "DIR", "the store (default: found upwards from here)" \
+	}
+#define PHIAL_CLI_PASSPHRASE_OPTION                                                          \
+	{                                                                                    \
+		"passphrase-fd", 0, false, "N", "read my key's passphrase from descriptor N" \
+	}
+
 struct phial_cli_command;
 
 /* A parsed command line; points into argv. */

@@ -23,18 +23,18 @@ const struct phial_cli_command phial_cli_commands[] = {
 	  phial_cli_keygen_options, 0, 0 },
 	{ "host add", phial_cli_host_add, "NAME age1... [PATTERN...]",
 	  "let a host or a person open secrets", phial_cli_trust_add_options, 2, MANY },
-	{ "host ls", phial_cli_host_ls, "", "list who may open what",
-	  phial_cli_trust_ls_options, 0, 0 },
+	{ "host ls", phial_cli_host_ls, "", "list who may open what", phial_cli_trust_ls_options, 0,
+	  0 },
 	{ "host rm", phial_cli_host_rm, "NAME", "take a host or a person out",
 	  phial_cli_trust_rm_options, 1, 1 },
 	{ "signer keygen", phial_cli_signer_keygen, "", "make a minisign key, to seal with",
 	  phial_cli_keygen_options, 0, 0 },
-	{ "signer add", phial_cli_signer_add, "NAME RW... [PATTERN...]", "let a person seal secrets",
-	  phial_cli_trust_add_options, 2, MANY },
+	{ "signer add", phial_cli_signer_add, "NAME RW... [PATTERN...]",
+	  "let a person seal secrets", phial_cli_trust_add_options, 2, MANY },
 	{ "signer ls", phial_cli_signer_ls, "", "list who may seal what",
 	  phial_cli_trust_ls_options, 0, 0 },
-	{ "signer rm", phial_cli_signer_rm, "NAME", "take a signer out",
-	  phial_cli_trust_rm_options, 1, 1 },
+	{ "signer rm", phial_cli_signer_rm, "NAME", "take a signer out", phial_cli_trust_rm_options,
+	  1, 1 },
 	{ "seal", phial_cli_seal, "NAME", "seal a value from the terminal, stdin or a file",
 	  phial_cli_seal_options, 1, 1 },
 	{ "unseal", phial_cli_unseal, "NAME|FILE", "verify and open a secret to stdout",
@@ -44,8 +44,8 @@ const struct phial_cli_command phial_cli_commands[] = {
 	{ "verify", phial_cli_verify, "[DIR]", "check every file of a store",
 	  phial_cli_verify_options, 0, 1 },
 	{ "ls", phial_cli_ls, "", "list the secrets of a store", phial_cli_ls_options, 0, 0 },
-	{ "policy check", phial_cli_policy_check, "[FILE|DIR]", "check a policy, all problems at once",
-	  phial_cli_policy_check_options, 0, 1 },
+	{ "policy check", phial_cli_policy_check, "[FILE|DIR]",
+	  "check a policy, all problems at once", phial_cli_policy_check_options, 0, 1 },
 	{ "policy sign", phial_cli_policy_sign, "", "check and sign a store's policy.json",
 	  phial_cli_policy_sign_options, 0, 0 },
 	{ "status", phial_cli_status, "", "what the agent of this host holds and refuses",
@@ -185,7 +185,8 @@ static int option_index(const struct phial_cli_command *command, int value)
 	return -1;
 }
 
-static enum phial_status note_option(struct phial_cli_call *call, int index, struct phial_error *err)
+static enum phial_status note_option(struct phial_cli_call *call, int index,
+				     struct phial_error *err)
 {
 	const struct phial_cli_option *option = &call->command->options[index];
 
@@ -209,21 +210,21 @@ static enum phial_status check_operands(const struct phial_cli_call *call, struc
 	const struct phial_cli_command *command = call->command;
 
 	if (call->operand_count < command->operands_min) {
-		return phial_fail(err, PHIAL_USAGE, 0,
-				  "%s needs: %s (see phial help %s)", command->name,
-				  command->operands, command->name);
+		return phial_fail(err, PHIAL_USAGE, 0, "%s needs: %s (see phial help %s)",
+				  command->name, command->operands, command->name);
 	}
 	if (call->operand_count <= command->operands_max) {
 		return PHIAL_OK;
 	}
 	if (command->run == phial_cli_seal) {
-		return phial_fail(err, PHIAL_USAGE, 0,
-				  "an argument too many (not shown): a value is never given as "
-				  "an argument, everybody could read it in the process list; "
-				  "type it, pipe it or use --from FILE, and clear your shell history");
+		return phial_fail(
+			err, PHIAL_USAGE, 0,
+			"an argument too many (not shown): a value is never given as "
+			"an argument, everybody could read it in the process list; "
+			"type it, pipe it or use --from FILE, and clear your shell history");
 	}
-	return phial_fail(err, PHIAL_USAGE, 0, "an argument too many (not shown), see phial help %s",
-			  command->name);
+	return phial_fail(err, PHIAL_USAGE, 0,
+			  "an argument too many (not shown), see phial help %s", command->name);
 }
 
 enum phial_status phial_cli_parse(const struct phial_cli_command *command, int argc, char *argv[],
@@ -249,9 +250,10 @@ enum phial_status phial_cli_parse(const struct phial_cli_command *command, int a
 		int index = value == '?' ? -1 : option_index(command, value);
 
 		if (index < 0) {
-			return phial_fail(err, PHIAL_USAGE, 0,
-					  "there is an unknown option (not shown), see phial help %s",
-					  command->name);
+			return phial_fail(
+				err, PHIAL_USAGE, 0,
+				"there is an unknown option (not shown), see phial help %s",
+				command->name);
 		}
 		enum phial_status status = note_option(ret_call, index, err);
 
@@ -296,7 +298,8 @@ void phial_cli_print_list(void)
 	for (const struct phial_cli_command *c = phial_cli_commands; c->name; c++) {
 		printf("%s\t%s\t", c->name, c->operands);
 		for (const struct phial_cli_option *o = c->options; o->name; o++) {
-			printf("%s--%s%s", o == c->options ? "" : " ", o->name, o->value ? "=" : "");
+			printf("%s--%s%s", o == c->options ? "" : " ", o->name,
+			       o->value ? "=" : "");
 			if (o->letter) {
 				printf(" -%c%s", o->letter, o->value ? "=" : "");
 			}

@@ -126,11 +126,12 @@ enum phial_status phial_cli_pins_read(struct phial_pins *ret_pins, struct phial_
 	if (status == PHIAL_OK) {
 		status = phial_cli_read_file(path, PIN_FILE_MAX_BYTES, &bytes, &length, err);
 		if (status == PHIAL_NOT_FOUND) {
-			return phial_fail(err, PHIAL_NOT_FOUND, 0,
-					  "no admin key is pinned in %s: run phial init for a store "
-					  "of your own, or phial join --trust RW... with the key that "
-					  "the store's admin gives you",
-					  path);
+			return phial_fail(
+				err, PHIAL_NOT_FOUND, 0,
+				"no admin key is pinned in %s: run phial init for a store "
+				"of your own, or phial join --trust RW... with the key that "
+				"the store's admin gives you",
+				path);
 		}
 	}
 	if (status == PHIAL_OK) {

@@ -92,9 +92,10 @@ enum phial_status phial_cli_parse_not_after(const char *text, int64_t now_s, int
 			span = phial_span_of(with_time);
 		}
 		if (!phial_parse_time(span, &seconds)) {
-			return phial_fail(err, PHIAL_USAGE, 0,
-					  "--not-after takes a time in UTC (2027-02-19 or "
-					  "2027-02-19T12:00:00Z) or one from now (+12h, +90d, +4w)");
+			return phial_fail(
+				err, PHIAL_USAGE, 0,
+				"--not-after takes a time in UTC (2027-02-19 or "
+				"2027-02-19T12:00:00Z) or one from now (+12h, +90d, +4w)");
 		}
 	}
 	if (seconds <= now_s || seconds > LAST_TIME_S) {

@@ -51,6 +51,7 @@ void phial_cli_table_add(struct phial_cli_table *table, const char *text);
 /* Print all rows to stdout, the first one being the heading. */
 void phial_cli_table_print(const struct phial_cli_table *table);
 
+/* Free what it holds and leave it empty. */
 void phial_cli_table_free(struct phial_cli_table *table);
 
 /* Print a built document and a newline to stdout. Returns PHIAL_OK or PHIAL_SYSTEM. */

@@ -27,8 +27,10 @@ enum { NAME, NO_PASSPHRASE, PASSPHRASE_FD, RECOVERY, NO_RECOVERY };
 const struct phial_cli_option phial_cli_init_options[] = {
 	[NAME] = { "name", 0, false, "NAME", "what I am called in the store (default: user name)" },
 	[NO_PASSPHRASE] = { "no-passphrase", 0, false, NULL, "do not encrypt keys made now" },
-	[PASSPHRASE_FD] = { "passphrase-fd", 0, false, "N", "read the passphrase from descriptor N" },
-	[RECOVERY] = { "recovery", 0, false, "FILE", "write the recovery key here, to put it away" },
+	[PASSPHRASE_FD] = { "passphrase-fd", 0, false, "N",
+			    "read the passphrase from descriptor N" },
+	[RECOVERY] = { "recovery", 0, false, "FILE",
+		       "write the recovery key here, to put it away" },
 	[NO_RECOVERY] = { "no-recovery", 0, false, NULL, "make no recovery key" },
 	{ 0 },
 };
@@ -59,12 +61,14 @@ static enum phial_status check_options(const struct phial_cli_call *call,
 				       struct phial_error *err)
 {
 	if (call->values[RECOVERY] && call->values[NO_RECOVERY]) {
-		return phial_fail(err, PHIAL_USAGE, 0, "--recovery and --no-recovery exclude each other");
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "--recovery and --no-recovery exclude each other");
 	}
 	if (!call->values[RECOVERY] && !call->values[NO_RECOVERY] && !phial_cli_has_terminal()) {
-		return phial_fail(err, PHIAL_USAGE, 0,
-				  "there is no terminal to show the recovery key on: give --recovery "
-				  "FILE, or --no-recovery");
+		return phial_fail(
+			err, PHIAL_USAGE, 0,
+			"there is no terminal to show the recovery key on: give --recovery "
+			"FILE, or --no-recovery");
 	}
 	if (passphrases->is_none && passphrases->fd_text) {
 		return phial_cli_passphrases_check_new(passphrases, err);
@@ -122,7 +126,8 @@ static enum phial_status my_identity(struct init_state *state,
 		return status;
 	}
 	if (!exists) {
-		status = phial_cli_make_identity(path, 0600, passphrases, &state->my_recipient, err);
+		status =
+			phial_cli_make_identity(path, 0600, passphrases, &state->my_recipient, err);
 		if (status == PHIAL_OK) {
 			printf("Your age key (to open):       %s\n", path);
 		}
@@ -164,8 +169,8 @@ static enum phial_status my_signer(struct init_state *state,
 }
 
 /* My keys, made where they are missing; the word on passphrases is asked for before that. */
-static enum phial_status my_keys(struct init_state *state, struct phial_cli_passphrases *passphrases,
-				 struct phial_error *err)
+static enum phial_status my_keys(struct init_state *state,
+				 struct phial_cli_passphrases *passphrases, struct phial_error *err)
 {
 	phial_auto_free char *identity = NULL;
 	phial_auto_free char *signer = NULL;
@@ -197,17 +202,20 @@ static enum phial_status open_folder(struct init_state *state, struct phial_erro
 		state->made_folder = true;
 		(void)chmod(state->folder, 0755); /* a store is safe to publish */
 	} else if (errno != EEXIST) {
-		return phial_fail(err, phial_cli_open_status(errno), errno, "make %s", state->folder);
+		return phial_fail(err, phial_cli_open_status(errno), errno, "make %s",
+				  state->folder);
 	}
 	state->fd = open(state->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (state->fd < 0) {
-		return phial_fail(err, phial_cli_open_status(errno), errno, "open %s", state->folder);
+		return phial_fail(err, phial_cli_open_status(errno), errno, "open %s",
+				  state->folder);
 	}
 	if (fstatat(state->fd, ".phial", &status, AT_SYMLINK_NOFOLLOW) == 0) {
-		return phial_fail(err, PHIAL_EXISTS, 0,
-				  "%s is a store already: phial host add and phial signer add change "
-				  "it, phial join pins its key",
-				  state->folder);
+		return phial_fail(
+			err, PHIAL_EXISTS, 0,
+			"%s is a store already: phial host add and phial signer add change "
+			"it, phial join pins its key",
+			state->folder);
 	}
 	return PHIAL_OK;
 }
@@ -257,8 +265,9 @@ static enum phial_status make_recovery(const struct phial_cli_call *call, struct
 	struct phial_recipient recipient;
 
 	if (call->values[NO_RECOVERY]) {
-		fprintf(stderr, "phial: warning: no recovery key. If every host and every person's key is "
-				"lost, every value has to be typed again.\n");
+		fprintf(stderr,
+			"phial: warning: no recovery key. If every host and every person's key is "
+			"lost, every value has to be typed again.\n");
 		return PHIAL_OK;
 	}
 	enum phial_status status =
@@ -377,7 +386,8 @@ static void say_what_next(const struct phial_cli_call *call, const struct init_s
 
 	phial_signer_public_format(&state->my_public, key);
 	if (call->values[RECOVERY]) {
-		printf("Recovery key (opens all):     %s: move it offline\n", call->values[RECOVERY]);
+		printf("Recovery key (opens all):     %s: move it offline\n",
+		       call->values[RECOVERY]);
 	}
 	printf("Store:                        %s\n"
 	       "Admin key, to pin on hosts:   %s\n\n"

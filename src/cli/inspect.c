@@ -104,7 +104,8 @@ static enum phial_status inspect_one(const char *path, bool print_path, struct p
 
 enum phial_status phial_cli_inspect(const struct phial_cli_call *call, struct phial_error *err)
 {
-	phial_auto_json struct phial_json *root = call->values[JSON] ? phial_json_new_object() : NULL;
+	phial_auto_json struct phial_json *root =
+		call->values[JSON] ? phial_json_new_object() : NULL;
 	struct phial_json *files = phial_json_add_array(root, "files");
 	enum phial_status first = PHIAL_OK;
 

@@ -21,9 +21,10 @@ enum phial_status phial_cli_join(const struct phial_cli_call *call, struct phial
 	phial_auto_cli_store struct phial_cli_store store = PHIAL_CLI_STORE_NONE;
 
 	if (!call->values[TRUST]) {
-		return phial_fail(err, PHIAL_USAGE, 0,
-				  "join needs --trust RW...: the key that the store's admin told you "
-				  "on another way than the store itself");
+		return phial_fail(
+			err, PHIAL_USAGE, 0,
+			"join needs --trust RW...: the key that the store's admin told you "
+			"on another way than the store itself");
 	}
 	enum phial_status status =
 		phial_signer_public_parse(call->values[TRUST], &store.pins.keys[0], err);

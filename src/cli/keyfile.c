@@ -72,9 +72,8 @@ static enum phial_status read_given(struct phial_cli_passphrases *passphrases,
 	return PHIAL_OK;
 }
 
-enum phial_status
-phial_cli_passphrases_check_new(const struct phial_cli_passphrases *passphrases,
-				struct phial_error *err)
+enum phial_status phial_cli_passphrases_check_new(const struct phial_cli_passphrases *passphrases,
+						  struct phial_error *err)
 {
 	if (passphrases->is_none && passphrases->fd_text) {
 		return phial_fail(err, PHIAL_USAGE, 0,
@@ -83,9 +82,10 @@ phial_cli_passphrases_check_new(const struct phial_cli_passphrases *passphrases,
 	if (passphrases->is_none || passphrases->fd_text || phial_cli_has_terminal()) {
 		return PHIAL_OK;
 	}
-	return phial_fail(err, PHIAL_USAGE, 0,
-			  "no key is made without a word on its passphrase, and there is no terminal "
-			  "to ask on: give --passphrase-fd N or --no-passphrase");
+	return phial_fail(
+		err, PHIAL_USAGE, 0,
+		"no key is made without a word on its passphrase, and there is no terminal "
+		"to ask on: give --passphrase-fd N or --no-passphrase");
 }
 
 enum phial_status phial_cli_passphrases_new(struct phial_cli_passphrases *passphrases,
@@ -114,8 +114,7 @@ enum phial_status phial_cli_passphrases_new(struct phial_cli_passphrases *passph
 		}
 		passphrases->was_asked = true;
 	}
-	*ret_passphrase =
-		phial_secret_length(passphrases->chosen) > 0 ? passphrases->chosen : NULL;
+	*ret_passphrase = phial_secret_length(passphrases->chosen) > 0 ? passphrases->chosen : NULL;
 	return PHIAL_OK;
 }
 
@@ -194,7 +193,8 @@ enum phial_status phial_cli_read_secret(const char *path, size_t max, bool is_ke
 static void sync_folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	phial_auto_free char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	phial_auto_free char *folder =
+		slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 	phial_auto_fd int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	if (fd >= 0) {
@@ -205,10 +205,12 @@ static void sync_folder_of(const char *path)
 enum phial_status phial_cli_write_secret(const char *path, const struct phial_secret *file,
 					 unsigned int mode, struct phial_error *err)
 {
-	phial_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	phial_auto_fd int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 
 	if (fd < 0 && (errno == EEXIST || errno == ELOOP)) {
-		return phial_fail(err, PHIAL_EXISTS, 0, "%s exists already and is left as it is", path);
+		return phial_fail(err, PHIAL_EXISTS, 0, "%s exists already and is left as it is",
+				  path);
 	}
 	if (fd < 0) {
 		return phial_fail(err, phial_cli_open_status(errno), errno, "make %s", path);
@@ -287,8 +289,7 @@ void phial_cli_try_identities(struct phial_identities **ret_identities)
 	}
 }
 
-enum phial_status phial_cli_load_signer(const char *path,
-					struct phial_cli_passphrases *passphrases,
+enum phial_status phial_cli_load_signer(const char *path, struct phial_cli_passphrases *passphrases,
 					struct phial_signer **ret_signer, struct phial_error *err)
 {
 	phial_auto_free char *own = NULL;
@@ -302,10 +303,11 @@ enum phial_status phial_cli_load_signer(const char *path,
 		status = phial_cli_read_secret(path, PHIAL_KEY_FILE_MAX_BYTES, true, &file, err);
 	}
 	if (status == PHIAL_NOT_FOUND && is_own) {
-		return phial_fail(err, status, 0,
-				  "you have no signer key (%s): run phial signer keygen, or name one "
-				  "with -s",
-				  path);
+		return phial_fail(
+			err, status, 0,
+			"you have no signer key (%s): run phial signer keygen, or name one "
+			"with -s",
+			path);
 	}
 	if (status == PHIAL_OK && phial_signer_needs_passphrase(file)) {
 		status = passphrase_of(path, passphrases, &typed, &passphrase, err);
@@ -323,7 +325,8 @@ static enum phial_status check_absent(const char *path, struct phial_error *err)
 	struct stat status;
 
 	if (lstat(path, &status) == 0) {
-		return phial_fail(err, PHIAL_EXISTS, 0, "%s exists already and is left as it is", path);
+		return phial_fail(err, PHIAL_EXISTS, 0, "%s exists already and is left as it is",
+				  path);
 	}
 	return PHIAL_OK;
 }
@@ -346,7 +349,8 @@ enum phial_status phial_cli_make_identity(const char *path, unsigned int mode,
 		status = phial_identity_generate((int64_t)time(NULL), &plain, &recipient, err);
 	}
 	if (status == PHIAL_OK && passphrase) {
-		status = phial_passphrase_encrypt(plain, passphrase, IDENTITY_LOG_N, &encrypted, err);
+		status = phial_passphrase_encrypt(plain, passphrase, IDENTITY_LOG_N, &encrypted,
+						  err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_cli_write_secret(path, encrypted ? encrypted : plain, mode, err);

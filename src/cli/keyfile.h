@@ -19,14 +19,15 @@
  * the options say; freed by phial_cli_passphrases_free().
  */
 struct phial_cli_passphrases {
-	const char *fd_text;	   /* the value of --passphrase-fd, or NULL */
-	bool is_none;		   /* --no-passphrase: new keys are not encrypted */
-	struct phial_secret *given; /* what was read from that descriptor, once */
+	const char *fd_text;	     /* the value of --passphrase-fd, or NULL */
+	bool is_none;		     /* --no-passphrase: new keys are not encrypted */
+	struct phial_secret *given;  /* what was read from that descriptor, once */
 	struct phial_secret *chosen; /* typed for a new key: one question for all new keys */
-	bool was_asked;		   /* the question was answered (with nothing, if !chosen) */
+	bool was_asked;		     /* the question was answered (with nothing, if !chosen) */
 };
 
 #define phial_auto_passphrases phial_auto(phial_cli_passphrases_free)
+/* Wipe and free what it holds. */
 void phial_cli_passphrases_free(struct phial_cli_passphrases *passphrases);
 
 /*
@@ -81,9 +82,10 @@ PHIAL_CHECKED enum phial_status phial_cli_write_secret(const char *path,
  * PHIAL_NOT_FOUND, saying what to run; what phial_identities_parse() returns, with the path.
  * May ask for the passphrase on the terminal.
  */
-PHIAL_CHECKED enum phial_status
-phial_cli_load_identities(const char *path, struct phial_cli_passphrases *passphrases,
-			  struct phial_identities **ret_identities, struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_cli_load_identities(const char *path,
+							  struct phial_cli_passphrases *passphrases,
+							  struct phial_identities **ret_identities,
+							  struct phial_error *err);
 
 /*
  * Load the caller's own identities if that needs no question: *ret_identities is NULL when there
@@ -101,15 +103,15 @@ PHIAL_CHECKED enum phial_status phial_cli_load_signer(const char *path,
  * Make a new age key at path. now_s: for its comment. mode: 0600, or 0400 for a host's. Returns
  * PHIAL_OK, PHIAL_EXISTS, and what writing and phial_cli_passphrases_new() return.
  */
-PHIAL_CHECKED enum phial_status
-phial_cli_make_identity(const char *path, unsigned int mode,
-			struct phial_cli_passphrases *passphrases,
-			struct phial_recipient *ret_recipient, struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_cli_make_identity(const char *path, unsigned int mode,
+							struct phial_cli_passphrases *passphrases,
+							struct phial_recipient *ret_recipient,
+							struct phial_error *err);
 
 /* Make a new minisign key at path, and its public half at public_path. As for identities. */
-PHIAL_CHECKED enum phial_status
-phial_cli_make_signer(const char *path, const char *public_path,
-		      struct phial_cli_passphrases *passphrases,
-		      struct phial_signer_public *ret_public, struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_cli_make_signer(const char *path, const char *public_path,
+						      struct phial_cli_passphrases *passphrases,
+						      struct phial_signer_public *ret_public,
+						      struct phial_error *err);
 
 #endif

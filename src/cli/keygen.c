@@ -16,7 +16,8 @@ enum { OUTPUT, NO_PASSPHRASE, PASSPHRASE_FD };
 const struct phial_cli_option phial_cli_keygen_options[] = {
 	[OUTPUT] = { "output", 'o', false, "FILE", "write the key here, not to your own place" },
 	[NO_PASSPHRASE] = { "no-passphrase", 0, false, NULL, "do not encrypt the key file" },
-	[PASSPHRASE_FD] = { "passphrase-fd", 0, false, "N", "read the passphrase from descriptor N" },
+	[PASSPHRASE_FD] = { "passphrase-fd", 0, false, "N",
+			    "read the passphrase from descriptor N" },
 	{ 0 },
 };
 
@@ -72,7 +73,8 @@ static enum phial_status public_path_of(const char *path, char **ret_path, struc
 	return PHIAL_OK;
 }
 
-enum phial_status phial_cli_signer_keygen(const struct phial_cli_call *call, struct phial_error *err)
+enum phial_status phial_cli_signer_keygen(const struct phial_cli_call *call,
+					  struct phial_error *err)
 {
 	phial_auto_passphrases struct phial_cli_passphrases passphrases = {
 		.fd_text = call->values[PASSPHRASE_FD],

@@ -15,12 +15,13 @@ enum { JSON, STORE };
 
 const struct phial_cli_option phial_cli_ls_options[] = {
 	[JSON] = { "json", 0, false, NULL, "print JSON" },
-	[STORE] = { "store", 0, false, "DIR", "the store (default: found upwards from here)" },
+	[STORE] = PHIAL_CLI_STORE_OPTION,
 	{ 0 },
 };
 
 /* The name of a signer, or its key when the store does not know it. */
-static void signer_text(const struct phial_cli_store *store, const struct phial_sealed_header *header,
+static void signer_text(const struct phial_cli_store *store,
+			const struct phial_sealed_header *header,
 			char ret_text[PHIAL_NAME_COMPONENT_MAX_BYTES + 1])
 {
 	const struct phial_trust_entry *entry =
@@ -87,9 +88,9 @@ static void add_object(struct phial_json *secrets, const struct phial_cli_store 
 }
 
 /* Go through the names; files that cannot be shown are named on stderr and counted. */
-static enum phial_status list_all(const struct phial_cli_store *store, struct phial_cli_table *table,
-				  struct phial_json *secrets, size_t *ret_broken,
-				  struct phial_error *err)
+static enum phial_status list_all(const struct phial_cli_store *store,
+				  struct phial_cli_table *table, struct phial_json *secrets,
+				  size_t *ret_broken, struct phial_error *err)
 {
 	phial_auto_cli_sealed struct phial_cli_sealed sealed = { 0 };
 	struct phial_store_names list = { 0 };
@@ -107,7 +108,8 @@ static enum phial_status list_all(const struct phial_cli_store *store, struct ph
 	for (size_t i = 0; i < list.count; i++) {
 		struct phial_error problem = { 0 };
 
-		if (phial_cli_sealed_read(store->fd, list.names[i], &sealed, &problem) != PHIAL_OK) {
+		if (phial_cli_sealed_read(store->fd, list.names[i], &sealed, &problem) !=
+		    PHIAL_OK) {
 			fprintf(stderr, "phial: %s: %s\n", list.names[i], problem.text);
 			(*ret_broken)++;
 		} else if (secrets) {
@@ -126,7 +128,8 @@ enum phial_status phial_cli_ls(const struct phial_cli_call *call, struct phial_e
 					       "EXPIRY", "SIGNER",  "RECIPIENTS" };
 	phial_auto_cli_store struct phial_cli_store store = PHIAL_CLI_STORE_NONE;
 	phial_auto_table struct phial_cli_table table = { .columns = PHIAL_COUNT(heading) };
-	phial_auto_json struct phial_json *root = call->values[JSON] ? phial_json_new_object() : NULL;
+	phial_auto_json struct phial_json *root =
+		call->values[JSON] ? phial_json_new_object() : NULL;
 	struct phial_json *secrets = phial_json_add_array(root, "secrets");
 	size_t broken = 0;
 	enum phial_status status = phial_cli_store_open(call->values[STORE], &store, err);

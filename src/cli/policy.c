@@ -19,16 +19,13 @@
 enum { CHECK_STORE };
 enum { SIGN_PASSPHRASE_FD, SIGN_STORE };
 
-#define STORE_OPTION { "store", 0, false, "DIR", "the store (default: found upwards from here)" }
-
 const struct phial_cli_option phial_cli_policy_check_options[] = {
-	[CHECK_STORE] = STORE_OPTION,
+	[CHECK_STORE] = PHIAL_CLI_STORE_OPTION,
 	{ 0 },
 };
 const struct phial_cli_option phial_cli_policy_sign_options[] = {
-	[SIGN_PASSPHRASE_FD] = { "passphrase-fd", 0, false, "N",
-				 "read your key's passphrase from descriptor N" },
-	[SIGN_STORE] = STORE_OPTION,
+	[SIGN_PASSPHRASE_FD] = PHIAL_CLI_PASSPHRASE_OPTION,
+	[SIGN_STORE] = PHIAL_CLI_STORE_OPTION,
 	{ 0 },
 };
 
@@ -71,10 +68,11 @@ static enum phial_status read_policy(const char *where, struct policy_file *file
 					     &file->length, err);
 	}
 	if (result == PHIAL_NOT_FOUND && file->store.fd >= 0) {
-		return phial_fail(err, PHIAL_NOT_FOUND, 0,
-				  "%s is not there: no policy is needed where the convention is enough "
-				  "(workload W gets W/*)",
-				  file->path);
+		return phial_fail(
+			err, PHIAL_NOT_FOUND, 0,
+			"%s is not there: no policy is needed where the convention is enough "
+			"(workload W gets W/*)",
+			file->path);
 	}
 	return result;
 }
@@ -157,7 +155,8 @@ enum phial_status phial_cli_policy_check(const struct phial_cli_call *call, stru
 	uint64_t serial = 0;
 
 	if (operand && call->values[CHECK_STORE]) {
-		return phial_fail(err, PHIAL_USAGE, 0, "give a file or folder, or --store, not both");
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "give a file or folder, or --store, not both");
 	}
 	enum phial_status status =
 		read_policy(operand ? operand : call->values[CHECK_STORE], &file, err);
@@ -196,8 +195,8 @@ enum phial_status phial_cli_policy_sign(const struct phial_cli_call *call, struc
 		status = phial_cli_store_load_admin(&file.store, &passphrases, &admin, err);
 	}
 	if (status == PHIAL_OK) {
-		status = phial_trust_write(file.store.fd, "policy.json", file.bytes, file.length, admin,
-					   err);
+		status = phial_trust_write(file.store.fd, "policy.json", file.bytes, file.length,
+					   admin, err);
 	}
 	if (status == PHIAL_OK) {
 		printf("signed with serial %" PRIu64 " (hosts refuse it unless the serial grew)\n",

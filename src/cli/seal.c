@@ -45,8 +45,8 @@ const struct phial_cli_option phial_cli_seal_options[] = {
 	[TRIM_NEWLINE] = { "trim-newline", 0, false, NULL, "drop one newline at the value's end" },
 	[KEEP_NEWLINE] = { "keep-newline", 0, false, NULL, "keep it and do not speak of it" },
 	[ALLOW_EMPTY] = { "allow-empty", 0, false, NULL, "accept a value of no bytes" },
-	[PASSPHRASE_FD] = { "passphrase-fd", 0, false, "N", "read my key's passphrase from there" },
-	[STORE] = { "store", 0, false, "DIR", "the store (default: found upwards from here)" },
+	[PASSPHRASE_FD] = PHIAL_CLI_PASSPHRASE_OPTION,
+	[STORE] = PHIAL_CLI_STORE_OPTION,
 	{ 0 },
 };
 
@@ -66,8 +66,9 @@ struct seal_job {
 static enum phial_status check_options(const struct phial_cli_call *call, struct phial_error *err)
 {
 	if ((call->repeated_count > 0) != (call->values[OUTPUT] != NULL)) {
-		return phial_fail(err, PHIAL_USAGE, 0,
-				  "-r age1... and -o FILE belong together: they seal without a store");
+		return phial_fail(
+			err, PHIAL_USAGE, 0,
+			"-r age1... and -o FILE belong together: they seal without a store");
 	}
 	if (call->values[OUTPUT] && call->values[STORE]) {
 		return phial_fail(err, PHIAL_USAGE, 0, "--store and -o exclude each other");
@@ -187,16 +188,18 @@ static enum phial_status check_signer(const struct seal_job *job, struct phial_e
 		phial_cli_find_signer(&job->store.trust->signers, &public_key);
 
 	if (!entry) {
-		return phial_fail(err, PHIAL_UNTRUSTED, 0,
-				  "hosts would refuse it: your signer key is not in .phial/signers; "
-				  "let an admin run phial signer add NAME %s",
-				  text);
+		return phial_fail(
+			err, PHIAL_UNTRUSTED, 0,
+			"hosts would refuse it: your signer key is not in .phial/signers; "
+			"let an admin run phial signer add NAME %s",
+			text);
 	}
 	if (!phial_trust_entry_allows(entry, job->name)) {
-		return phial_fail(err, PHIAL_UNTRUSTED, 0,
-				  "hosts would refuse it: the patterns of signer %s do not match %s "
-				  "(see phial signer ls)",
-				  entry->name, job->name);
+		return phial_fail(
+			err, PHIAL_UNTRUSTED, 0,
+			"hosts would refuse it: the patterns of signer %s do not match %s "
+			"(see phial signer ls)",
+			entry->name, job->name);
 	}
 	return PHIAL_OK;
 }
@@ -236,7 +239,8 @@ static enum phial_status read_present(struct seal_job *job, struct phial_error *
 	}
 	if (status != PHIAL_OK) {
 		/* The cure for a broken file or a merge conflict is to seal the value anew. */
-		fprintf(stderr, "phial: warning: replaces a file that cannot be used (%s)\n", err->text);
+		fprintf(stderr, "phial: warning: replaces a file that cannot be used (%s)\n",
+			err->text);
 		phial_cli_sealed_free(&job->present);
 		return PHIAL_OK;
 	}
@@ -289,7 +293,8 @@ static enum phial_status read_output(struct seal_job *job, struct phial_error *e
 		return PHIAL_OK;
 	}
 	if (status == PHIAL_OK) {
-		status = phial_sealed_parse(present->buffer, present->length, &present->sealed, err);
+		status =
+			phial_sealed_parse(present->buffer, present->length, &present->sealed, err);
 		if (status != PHIAL_OK) {
 			return phial_fail(err, PHIAL_EXISTS, 0,
 					  "%s exists, is no sealed file, and is left as it is",
@@ -319,7 +324,8 @@ static enum phial_status prepare_alone(struct seal_job *job,
 }
 
 /* Are all the fields that a new file would get those of the present one? */
-static bool has_same_header(const struct phial_sealed_header *a, const struct phial_sealed_header *b)
+static bool has_same_header(const struct phial_sealed_header *a,
+			    const struct phial_sealed_header *b)
 {
 	if (a->mode != b->mode || a->owner_uid != b->owner_uid || a->owner_gid != b->owner_gid ||
 	    a->not_after_s != b->not_after_s || a->recipient_count != b->recipient_count) {
@@ -370,9 +376,8 @@ static enum phial_status seal_value(struct seal_job *job, const struct phial_sec
 	phial_auto_free uint8_t *bytes = NULL;
 	size_t length = 0;
 	uint64_t now_ms = phial_cli_now_ms();
-	uint64_t last = job->present.sealed
-				? phial_sealed_get_header(job->present.sealed)->version
-				: 0;
+	uint64_t last =
+		job->present.sealed ? phial_sealed_get_header(job->present.sealed)->version : 0;
 
 	job->header.created_s = (int64_t)(now_ms / 1000);
 	job->header.version = last + 1 > now_ms ? last + 1 : now_ms;

@@ -19,32 +19,34 @@
 enum { STORE, TRUST, PRINT, REMOVE, PURGE, ROOT };
 
 const struct phial_cli_option phial_cli_setup_options[] = {
-	[STORE] = { "store", 0, false, "DIR", "the store's folder (default: /var/lib/phial/store)" },
+	[STORE] = { "store", 0, false, "DIR",
+		    "the store's folder (default: /var/lib/phial/store)" },
 	[TRUST] = { "trust", 0, false, "RW...", "pin this admin key" },
 	[PRINT] = { "print", 0, false, NULL, "show every step and do none" },
 	[REMOVE] = { "remove", 0, false, NULL, "take it back; the host's key and marks stay" },
-	[PURGE] = { "purge", 0, false, NULL, "with --remove: the key, the marks and the user, too" },
+	[PURGE] = { "purge", 0, false, NULL,
+		    "with --remove: the key, the marks and the user, too" },
 	[ROOT] = { "root", 0, false, "DIR", "all paths below this folder (images, tests)" },
 	{ 0 },
 };
 
-#define USER	       "phial"
-#define CONFIG_FOLDER  "/etc/phial"
-#define TRUST_FILE     "/etc/phial/trust"
-#define STORE_LINK     "/etc/phial/store"
-#define HOME_FOLDER    "/var/lib/phial"
-#define STATE_FOLDER   "/var/lib/phial/state"
-#define IDENTITY_FILE  "/var/lib/phial/identity"
-#define STORE_FOLDER   "/var/lib/phial/store"
+#define USER	      "phial"
+#define CONFIG_FOLDER "/etc/phial"
+#define TRUST_FILE    "/etc/phial/trust"
+#define STORE_LINK    "/etc/phial/store"
+#define HOME_FOLDER   "/var/lib/phial"
+#define STATE_FOLDER  "/var/lib/phial/state"
+#define IDENTITY_FILE "/var/lib/phial/identity"
+#define STORE_FOLDER  "/var/lib/phial/store"
 /* The one place that Podman and CRI-O read without being told; /etc/containers needs that. */
-#define HOOKS_FILE     "/usr/share/containers/oci/hooks.d/50-phial.json"
+#define HOOKS_FILE "/usr/share/containers/oci/hooks.d/50-phial.json"
 
 struct job {
 	struct phial_setup setup;
 	const struct phial_cli_call *call;
-	char programs[PHIAL_SETUP_PATH_BYTES]; /* the folder of this program */
+	char programs[PHIAL_SETUP_PATH_BYTES];	   /* the folder of this program */
 	char host_key[PHIAL_RECIPIENT_TEXT_BYTES]; /* "" if it is not known */
-	uid_t uid; /* of the user phial; -1 if it is not there */
+	uid_t uid;				   /* of the user phial; -1 if it is not there */
 	gid_t gid;
 };
 
@@ -110,7 +112,8 @@ static enum phial_status find_user(struct job *job, struct phial_error *err)
 
 	if (!file) {
 		return errno == ENOENT ? PHIAL_OK
-				       : phial_fail(err, phial_cli_open_status(errno), errno, "open %s", path);
+				       : phial_fail(err, phial_cli_open_status(errno), errno,
+						    "open %s", path);
 	}
 	while ((entry = fgetpwent(file)) != NULL) {
 		if (strcmp(entry->pw_name, USER) == 0) {
@@ -125,9 +128,17 @@ static enum phial_status find_user(struct job *job, struct phial_error *err)
 
 static enum phial_status make_user(struct job *job, struct phial_error *err)
 {
-	const char *command[] = { "useradd", "--system",	"--no-create-home", "--home-dir",
-				  "/nonexistent", "--shell", "/usr/sbin/nologin", USER,
-				  NULL,	     NULL,	NULL };
+	const char *command[] = { "useradd",
+				  "--system",
+				  "--no-create-home",
+				  "--home-dir",
+				  "/nonexistent",
+				  "--shell",
+				  "/usr/sbin/nologin",
+				  USER,
+				  NULL,
+				  NULL,
+				  NULL };
 	enum phial_status status = find_user(job, err);
 
 	if (status != PHIAL_OK) {
@@ -161,7 +172,8 @@ static enum phial_status make_folders(const struct job *job, struct phial_error 
 		status = phial_setup_folder(&job->setup, HOME_FOLDER, 0700, 0, 0, err);
 	}
 	if (status == PHIAL_OK) {
-		status = phial_setup_folder(&job->setup, STATE_FOLDER, 0700, job->uid, job->gid, err);
+		status = phial_setup_folder(&job->setup, STATE_FOLDER, 0700, job->uid, job->gid,
+					    err);
 	}
 	return status;
 }
@@ -186,7 +198,8 @@ static enum phial_status make_identity(struct job *job, struct phial_error *err)
 	if (is_there) {
 		struct phial_error ignored = { 0 };
 
-		phial_setup_say(&job->setup, job->setup.only_print ? "keep" : "kept", IDENTITY_FILE);
+		phial_setup_say(&job->setup, job->setup.only_print ? "keep" : "kept",
+				IDENTITY_FILE);
 		status = phial_cli_load_identities(path, &none, &identities, &ignored);
 		if (status != PHIAL_OK) {
 			/* Encrypted, or (with --print) not mine to read: its public half stays unsaid. */
@@ -239,8 +252,9 @@ static enum phial_status store_target(const struct job *job, char ret_path[PHIAL
 
 	if (job->setup.root[0] != '\0') {
 		if (store[0] != '/' || strlen(store) >= PHIAL_SETUP_PATH_BYTES) {
-			return phial_fail(err, PHIAL_USAGE, 0,
-					  "--store with --root takes an absolute path below that root");
+			return phial_fail(
+				err, PHIAL_USAGE, 0,
+				"--store with --root takes an absolute path below that root");
 		}
 		(void)snprintf(ret_path, PHIAL_SETUP_PATH_BYTES, "%s", store);
 		return PHIAL_OK;
@@ -250,7 +264,8 @@ static enum phial_status store_target(const struct job *job, char ret_path[PHIAL
 	if (!path || stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) {
 		enum phial_status result =
 			phial_fail(err, path ? PHIAL_NOT_FOUND : phial_cli_open_status(errno),
-				   path ? 0 : errno, "--store %s: give the folder of a store", store);
+				   path ? 0 : errno, "--store %s: give the folder of a store",
+				   store);
 
 		free(path);
 		return result;
@@ -271,7 +286,8 @@ static enum phial_status place_store(const struct job *job, struct phial_error *
 		phial_setup_say(&job->setup, job->setup.only_print ? "keep" : "kept", STORE_LINK);
 		return PHIAL_OK;
 	} else {
-		status = phial_setup_folder(&job->setup, STORE_FOLDER, 0755, (uid_t)-1, (gid_t)-1, err);
+		status = phial_setup_folder(&job->setup, STORE_FOLDER, 0755, (uid_t)-1, (gid_t)-1,
+					    err);
 	}
 	return status == PHIAL_OK ? phial_setup_link(&job->setup, STORE_LINK, target, err) : status;
 }
@@ -282,21 +298,24 @@ static enum phial_status write_hooks(const struct job *job, struct phial_error *
 	char text[PHIAL_SETUP_PATH_BYTES + 512];
 
 	if (!find_program(job, "../libexec/phial", "phial-hook", hook)) {
-		fprintf(stderr, "phial: warning: no phial-hook beside this program (make install puts it "
-				"there): %s is not written\n",
+		fprintf(stderr,
+			"phial: warning: no phial-hook beside this program (make install puts it "
+			"there): %s is not written\n",
 			HOOKS_FILE);
 		return PHIAL_OK;
 	}
 	if (strpbrk(hook, "\"\\\n")) {
-		return phial_fail(err, PHIAL_USAGE, 0, "phial-hook lies in a folder with an odd name");
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "phial-hook lies in a folder with an odd name");
 	}
 	/* As contrib/oci-hooks.d/50-phial.json.in, which a test compares. */
-	(void)snprintf(text, sizeof(text),
-		       "{\n  \"version\": \"1.0.0\",\n  \"hook\": {\n    \"path\": \"%s\",\n"
-		       "    \"args\": [\"phial-hook\"],\n    \"env\": [],\n    \"timeout\": 20\n  },\n"
-		       "  \"when\": {\n    \"hasBindMounts\": true\n  },\n"
-		       "  \"stages\": [\"createRuntime\"]\n}\n",
-		       hook);
+	(void)snprintf(
+		text, sizeof(text),
+		"{\n  \"version\": \"1.0.0\",\n  \"hook\": {\n    \"path\": \"%s\",\n"
+		"    \"args\": [\"phial-hook\"],\n    \"env\": [],\n    \"timeout\": 20\n  },\n"
+		"  \"when\": {\n    \"hasBindMounts\": true\n  },\n"
+		"  \"stages\": [\"createRuntime\"]\n}\n",
+		hook);
 	return phial_setup_file(&job->setup, HOOKS_FILE, text, err);
 }
 
@@ -339,7 +358,8 @@ static void say_start_by_hand(const struct job *job)
 static enum phial_status start_unit(const struct job *job, struct phial_error *err)
 {
 	static const char *const reload[] = { "systemctl", "daemon-reload", NULL };
-	static const char *const enable[] = { "systemctl", "enable", "--now", "phiald.service", NULL };
+	static const char *const enable[] = { "systemctl", "enable", "--now", "phiald.service",
+					      NULL };
 
 	if (!is_systemd_here(job) || !has_unit(job)) {
 		say_start_by_hand(job);
@@ -368,10 +388,12 @@ static void say_next(const struct job *job)
 		       "that phial init printed.\n");
 	}
 	if (!job->call->values[STORE]) {
-		printf("Put the store (git clone, scp) at " STORE_LINK ", or name its folder: phial setup "
+		printf("Put the store (git clone, scp) at " STORE_LINK
+		       ", or name its folder: phial setup "
 		       "--store DIR.\n");
 	}
-	printf("Docker and containerd read no hook files: only Podman and CRI-O use\n  " HOOKS_FILE "\n");
+	printf("Docker and containerd read no hook files: only Podman and CRI-O use\n  " HOOKS_FILE
+	       "\n");
 }
 
 static enum phial_status set_up(struct job *job, struct phial_error *err)
@@ -415,15 +437,15 @@ static enum phial_status remove_all(const struct phial_setup *setup, const char 
 
 static enum phial_status take_back(struct job *job, struct phial_error *err)
 {
-	static const char *const disable[] = { "systemctl", "disable", "--now", "phiald.service", NULL };
-	static const char *const always[] = { HOOKS_FILE, STORE_LINK, TRUST_FILE, CONFIG_FOLDER, NULL };
-	static const char *const secrets[] = { IDENTITY_FILE,
-					       STATE_FOLDER "/marks",
-					       STATE_FOLDER "/containers",
-					       STATE_FOLDER,
-					       STORE_FOLDER,
-					       HOME_FOLDER,
+	static const char *const disable[] = { "systemctl", "disable", "--now", "phiald.service",
 					       NULL };
+	static const char *const always[] = { HOOKS_FILE, STORE_LINK, TRUST_FILE, CONFIG_FOLDER,
+					      NULL };
+	static const char *const secrets[] = {
+		IDENTITY_FILE, STATE_FOLDER "/marks", STATE_FOLDER "/containers",
+		STATE_FOLDER,  STORE_FOLDER,	      HOME_FOLDER,
+		NULL
+	};
 	const char *userdel[] = { "userdel", USER, NULL, NULL, NULL };
 	enum phial_status status = find_user(job, err);
 

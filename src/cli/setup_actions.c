@@ -57,7 +57,8 @@ static enum phial_status correct_folder(const char *path, mode_t mode, uid_t uid
 	phial_auto_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) {
-		return phial_fail(err, PHIAL_EXISTS, 0, "%s is there and is no folder: move it away", path);
+		return phial_fail(err, PHIAL_EXISTS, 0,
+				  "%s is there and is no folder: move it away", path);
 	}
 	if (fd < 0 || fstat(fd, &status) != 0) {
 		return fail_on("open", path, err);
@@ -133,7 +134,8 @@ enum phial_status phial_setup_file(const struct phial_setup *setup, const char *
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	bool is_there = phial_cli_read_file(full, TEXT_MAX_BYTES, &old, &old_length, NULL) == PHIAL_OK;
+	bool is_there =
+		phial_cli_read_file(full, TEXT_MAX_BYTES, &old, &old_length, NULL) == PHIAL_OK;
 
 	if (is_there && old_length == strlen(text) && memcmp(old, text, old_length) == 0) {
 		phial_setup_say(setup, setup->only_print ? "keep" : "kept", path);
@@ -188,9 +190,11 @@ enum phial_status phial_setup_link(const struct phial_setup *setup, const char *
 	ssize_t length = readlink(full, old, sizeof(old) - 1);
 
 	if (length < 0 && errno != ENOENT) {
-		return phial_fail(err, errno == EINVAL ? PHIAL_EXISTS : phial_cli_open_status(errno),
+		return phial_fail(err,
+				  errno == EINVAL ? PHIAL_EXISTS : phial_cli_open_status(errno),
 				  errno == EINVAL ? 0 : errno,
-				  "%s is there and is no link: move it away, or leave out --store", full);
+				  "%s is there and is no link: move it away, or leave out --store",
+				  full);
 	}
 	(void)snprintf(text, sizeof(text), "%s -> %s", path, target);
 	if (length >= 0) {
@@ -259,13 +263,14 @@ enum phial_status phial_setup_run(const struct phial_setup *setup, const char *c
 		return PHIAL_OK;
 	}
 	for (size_t i = 0; argv[i] && i + 1 < PHIAL_COUNT(arguments); i++) {
-		memcpy(&arguments[i], &argv[i], sizeof(arguments[i])); /* posix_spawn() lacks a const */
+		memcpy(&arguments[i], &argv[i],
+		       sizeof(arguments[i])); /* posix_spawn() lacks a const */
 	}
 	int failed = posix_spawnp(&child, argv[0], NULL, NULL, arguments, environment);
 
 	if (failed != 0) {
-		return phial_fail(err, failed == ENOENT ? PHIAL_NOT_FOUND : PHIAL_SYSTEM, failed, "run %s",
-				  argv[0]);
+		return phial_fail(err, failed == ENOENT ? PHIAL_NOT_FOUND : PHIAL_SYSTEM, failed,
+				  "run %s", argv[0]);
 	}
 	while (waitpid(child, &status, 0) < 0) {
 		if (errno != EINTR) {

@@ -99,8 +99,9 @@ enum phial_status phial_cli_sealed_read(int store_fd, const char *name,
 	/* The parsed form borrows from the buffer, so it goes first. */
 	phial_sealed_free(sealed->sealed);
 	sealed->sealed = NULL;
-	enum phial_status status = phial_store_read_sealed(
-		store_fd, name, &sealed->buffer, &sealed->buffer_bytes, &sealed->length, err);
+	enum phial_status status =
+		phial_store_read_sealed(store_fd, name, &sealed->buffer, &sealed->buffer_bytes,
+					&sealed->length, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_sealed_parse(sealed->buffer, sealed->length, &sealed->sealed, err);
@@ -137,8 +138,8 @@ bool phial_cli_is_sealed_to(const struct phial_sealed_header *header,
 		const struct phial_named_recipient *recipient = &header->recipients[i];
 
 		if (strcmp(recipient->name, entry->name) == 0 &&
-		    memcmp(recipient->key.key, entry->recipient.key,
-			   sizeof(recipient->key.key)) == 0) {
+		    memcmp(recipient->key.key, entry->recipient.key, sizeof(recipient->key.key)) ==
+			    0) {
 			return true;
 		}
 	}

@@ -21,7 +21,10 @@ struct phial_cli_store {
 	struct phial_trust *trust;
 };
 
-#define PHIAL_CLI_STORE_NONE { .fd = -1 }
+#define PHIAL_CLI_STORE_NONE \
+	{                    \
+		.fd = -1     \
+	}
 #define phial_auto_cli_store phial_auto(phial_cli_store_close)
 
 /*
@@ -29,15 +32,15 @@ struct phial_cli_store {
  * admin keys. start: NULL for the working directory. Returns PHIAL_OK; PHIAL_NOT_FOUND, and what
  * phial_trust_read() and phial_cli_pins_read() return.
  */
-PHIAL_CHECKED enum phial_status phial_cli_store_open(const char *start,
-						     struct phial_cli_store *ret_store,
-						     struct phial_error *err);
+PHIAL_CHECKED enum phial_status
+phial_cli_store_open(const char *start, struct phial_cli_store *ret_store, struct phial_error *err);
 
 /* The same without pins: finds and opens only; nothing is verified. */
 PHIAL_CHECKED enum phial_status phial_cli_store_locate(const char *start,
 						       struct phial_cli_store *ret_store,
 						       struct phial_error *err);
 
+/* Close and free what it holds; it may be opened anew afterwards. */
 void phial_cli_store_close(struct phial_cli_store *store);
 
 /*
@@ -74,6 +77,7 @@ PHIAL_CHECKED enum phial_status phial_cli_sealed_read(int store_fd, const char *
 						      struct phial_cli_sealed *sealed,
 						      struct phial_error *err);
 
+/* Free what it holds and leave it empty. */
 void phial_cli_sealed_free(struct phial_cli_sealed *sealed);
 
 /* The entry of a list with this signer key, or NULL. */

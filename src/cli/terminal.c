@@ -15,7 +15,7 @@
 #include "base/io.h"
 #include "base/secret.h"
 
-static const int watched_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM,
+static const int watched_signals[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGTERM,
 				       SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM };
 
 /* A handler can reach nothing but a file-scope variable; set by one function at a time. */
@@ -108,7 +108,8 @@ static enum phial_status ask_with_echo_off(int fd, const char *prompt, struct ph
 	if (status == PHIAL_OK) {
 		status = read_line(fd, into, err);
 	}
-	while (tcsetattr(fd, TCSAFLUSH, &before) != 0 && errno == EINTR && noted_signal != SIGTTOU) {
+	while (tcsetattr(fd, TCSAFLUSH, &before) != 0 && errno == EINTR &&
+	       noted_signal != SIGTTOU) {
 	}
 	enum phial_status newline = phial_write_all(fd, "\n", 1, NULL);
 
@@ -181,7 +182,8 @@ enum phial_status phial_cli_ask_twice(const char *prompt, const char *again,
 		return status;
 	}
 	if (!phial_secret_equal(first, second)) {
-		return phial_fail(err, PHIAL_USAGE, 0, "the two entries differ, nothing was changed");
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "the two entries differ, nothing was changed");
 	}
 	*ret_secret = phial_take_pointer(first);
 	return PHIAL_OK;

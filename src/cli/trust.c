@@ -17,24 +17,20 @@ enum { ADD_PASSPHRASE_FD, ADD_STORE };
 enum { LS_JSON, LS_STORE };
 enum { RM_DRY_RUN, RM_PASSPHRASE_FD, RM_STORE };
 
-#define PASSPHRASE_OPTION \
-	{ "passphrase-fd", 0, false, "N", "read your key's passphrase from descriptor N" }
-#define STORE_OPTION { "store", 0, false, "DIR", "the store (default: found upwards from here)" }
-
 const struct phial_cli_option phial_cli_trust_add_options[] = {
-	[ADD_PASSPHRASE_FD] = PASSPHRASE_OPTION,
-	[ADD_STORE] = STORE_OPTION,
+	[ADD_PASSPHRASE_FD] = PHIAL_CLI_PASSPHRASE_OPTION,
+	[ADD_STORE] = PHIAL_CLI_STORE_OPTION,
 	{ 0 },
 };
 const struct phial_cli_option phial_cli_trust_ls_options[] = {
 	[LS_JSON] = { "json", 0, false, NULL, "print JSON" },
-	[LS_STORE] = STORE_OPTION,
+	[LS_STORE] = PHIAL_CLI_STORE_OPTION,
 	{ 0 },
 };
 const struct phial_cli_option phial_cli_trust_rm_options[] = {
 	[RM_DRY_RUN] = { "dry-run", 0, false, NULL, "only say what would be refused afterwards" },
-	[RM_PASSPHRASE_FD] = PASSPHRASE_OPTION,
-	[RM_STORE] = STORE_OPTION,
+	[RM_PASSPHRASE_FD] = PHIAL_CLI_PASSPHRASE_OPTION,
+	[RM_STORE] = PHIAL_CLI_STORE_OPTION,
 	{ 0 },
 };
 
@@ -98,9 +94,10 @@ static enum phial_status parse_entry(const struct phial_cli_call *call, enum phi
 
 	*ret_entry = (struct phial_trust_entry){ .patterns = patterns };
 	if (strlen(name) >= sizeof(ret_entry->name) || strchr(name, '/')) {
-		return phial_fail(err, PHIAL_BAD_NAME, 0,
-				  "the name is one component of at most 63 letters, digits, '.', '_' "
-				  "and '-'");
+		return phial_fail(
+			err, PHIAL_BAD_NAME, 0,
+			"the name is one component of at most 63 letters, digits, '.', '_' "
+			"and '-'");
 	}
 	(void)snprintf(ret_entry->name, sizeof(ret_entry->name), "%s", name);
 	status = phial_name_check(name, err);
@@ -134,11 +131,12 @@ static enum phial_status say_not_sealed_yet(const struct phial_cli_store *store,
 {
 	phial_auto_text struct phial_text names = { .max = PHIAL_TRUST_FILE_MAX };
 	size_t count = 0;
-	enum phial_status status = find_files(store, PHIAL_TRUST_RECIPIENTS, entry, false, &names,
-					      &count, err);
+	enum phial_status status =
+		find_files(store, PHIAL_TRUST_RECIPIENTS, entry, false, &names, &count, err);
 
 	if (status == PHIAL_OK && count > 0) {
-		printf("%s cannot open these yet, seal them anew for it (phial seal NAME):\n%s",
+		printf("%s cannot open these yet. Seal each anew: phial unseal NAME | phial seal "
+		       "--keep-newline NAME\n%s",
 		       entry->name, names.bytes ? names.bytes : "");
 	}
 	return status;
@@ -269,7 +267,8 @@ static enum phial_status say_consequences(const struct phial_cli_store *store,
 	}
 	if (count == 0) {
 		printf("No file %s %s.\n",
-		       kind == PHIAL_TRUST_RECIPIENTS ? "is sealed to" : "is signed by", entry->name);
+		       kind == PHIAL_TRUST_RECIPIENTS ? "is sealed to" : "is signed by",
+		       entry->name);
 	} else if (kind == PHIAL_TRUST_RECIPIENTS) {
 		printf("%s can still open these, with its key and the old files. Change the values, "
 		       "and seal them anew:\n%s",

@@ -24,15 +24,15 @@ const struct phial_cli_option phial_cli_unseal_options[] = {
 	[SIGNERS] = { "signers", 0, false, "FILE", "believe these, lines as in .phial/signers" },
 	[REVEAL] = { "reveal", 0, false, NULL, "write the value even to a terminal" },
 	[UNSIGNED] = { "insecure-unsigned", 0, false, NULL, "do not ask who signed it" },
-	[PASSPHRASE_FD] = { "passphrase-fd", 0, false, "N", "read my key's passphrase from there" },
-	[STORE] = { "store", 0, false, "DIR", "the store (default: found upwards from here)" },
+	[PASSPHRASE_FD] = PHIAL_CLI_PASSPHRASE_OPTION,
+	[STORE] = PHIAL_CLI_STORE_OPTION,
 	{ 0 },
 };
 
 struct unseal_job {
 	const struct phial_cli_call *call;
-	struct phial_cli_store store;	   /* trust NULL: none was needed */
-	struct phial_trust_list signers;   /* of --signers */
+	struct phial_cli_store store;	 /* trust NULL: none was needed */
+	struct phial_trust_list signers; /* of --signers */
 	struct phial_cli_sealed sealed;
 	char *store_of_file; /* where to look for the store of a FILE */
 };
@@ -48,15 +48,18 @@ static bool is_file_operand(const char *text)
 }
 
 /* Read a FILE, which need not lie in a store. */
-static enum phial_status read_file(struct unseal_job *job, const char *path, struct phial_error *err)
+static enum phial_status read_file(struct unseal_job *job, const char *path,
+				   struct phial_error *err)
 {
-	enum phial_status status = phial_cli_read_file(path, PHIAL_SEALED_MAX_BYTES,
-						       &job->sealed.buffer, &job->sealed.length, err);
+	enum phial_status status =
+		phial_cli_read_file(path, PHIAL_SEALED_MAX_BYTES, &job->sealed.buffer,
+				    &job->sealed.length, err);
 
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	status = phial_sealed_parse(job->sealed.buffer, job->sealed.length, &job->sealed.sealed, err);
+	status = phial_sealed_parse(job->sealed.buffer, job->sealed.length, &job->sealed.sealed,
+				    err);
 	return status == PHIAL_OK ? status : phial_fail_prefix(err, "%s", path);
 }
 
@@ -66,13 +69,13 @@ static enum phial_status fail_not_found(const struct unseal_job *job, const char
 {
 	struct phial_store_names list = { 0 };
 	enum phial_status listed = phial_store_list(job->store.fd, &list, NULL);
-	const char *near = listed == PHIAL_OK
-				   ? phial_nearest(name, (const char *const *)list.names, list.count)
-				   : NULL;
-	enum phial_status status = phial_fail(
-		err, PHIAL_NOT_FOUND, 0, "no secret \"%s\" in %s%s%s%s", name, job->store.path,
-		near ? ", did you mean \"" : " (phial ls lists them)", near ? near : "",
-		near ? "\"?" : "");
+	const char *near = listed == PHIAL_OK ? phial_nearest(name, (const char *const *)list.names,
+							      list.count)
+					      : NULL;
+	enum phial_status status =
+		phial_fail(err, PHIAL_NOT_FOUND, 0, "no secret \"%s\" in %s%s%s%s", name,
+			   job->store.path, near ? ", did you mean \"" : " (phial ls lists them)",
+			   near ? near : "", near ? "\"?" : "");
 
 	if (listed == PHIAL_OK) {
 		phial_store_names_free(&list);
@@ -80,7 +83,8 @@ static enum phial_status fail_not_found(const struct unseal_job *job, const char
 	return status;
 }
 
-static enum phial_status read_name(struct unseal_job *job, const char *name, struct phial_error *err)
+static enum phial_status read_name(struct unseal_job *job, const char *name,
+				   struct phial_error *err)
 {
 	enum phial_status status = phial_name_check(name, err);
 
@@ -127,7 +131,8 @@ static enum phial_status read_signers(struct unseal_job *job, const char *path,
 static enum phial_status verify_by_list(struct unseal_job *job, struct phial_error *err)
 {
 	const struct phial_sealed_header *header = phial_sealed_get_header(job->sealed.sealed);
-	const struct phial_trust_entry *entry = phial_cli_find_signer(&job->signers, &header->signer);
+	const struct phial_trust_entry *entry =
+		phial_cli_find_signer(&job->signers, &header->signer);
 	struct phial_trusted_signer signer = { 0 };
 
 	if (!entry) {
@@ -157,10 +162,11 @@ static enum phial_status verify_by_store(struct unseal_job *job, const char *ope
 	enum phial_status status = phial_cli_store_open(start, &job->store, err);
 
 	if (status == PHIAL_NOT_FOUND && is_file_operand(operand) && !job->store.path) {
-		return phial_fail(err, status, 0,
-				  "%s lies in no store: say whom to believe with --signers FILE, or "
-				  "nobody with --insecure-unsigned",
-				  operand);
+		return phial_fail(
+			err, status, 0,
+			"%s lies in no store: say whom to believe with --signers FILE, or "
+			"nobody with --insecure-unsigned",
+			operand);
 	}
 	if (status != PHIAL_OK) {
 		return status;
@@ -169,14 +175,16 @@ static enum phial_status verify_by_store(struct unseal_job *job, const char *ope
 				   job->store.trust->signers.count, NULL, err);
 }
 
-static enum phial_status verify(struct unseal_job *job, const char *operand, struct phial_error *err)
+static enum phial_status verify(struct unseal_job *job, const char *operand,
+				struct phial_error *err)
 {
 	const char *signers = job->call->values[SIGNERS];
 	enum phial_status status;
 
 	if (job->call->values[UNSIGNED]) {
-		fprintf(stderr, "phial: warning: nobody's signature is asked for: anyone may have written "
-				"this value\n");
+		fprintf(stderr,
+			"phial: warning: nobody's signature is asked for: anyone may have written "
+			"this value\n");
 		phial_sealed_accept_unsigned(job->sealed.sealed);
 		return PHIAL_OK;
 	}
@@ -206,8 +214,8 @@ static enum phial_status open_and_write(struct unseal_job *job, struct phial_err
 	};
 	phial_auto_identities struct phial_identities *identities = NULL;
 	phial_auto_secret struct phial_secret *value = NULL;
-	enum phial_status status = phial_cli_load_identities(job->call->values[IDENTITY], &passphrases,
-							     &identities, err);
+	enum phial_status status = phial_cli_load_identities(job->call->values[IDENTITY],
+							     &passphrases, &identities, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_secret_new(PHIAL_SECRET_MAX_BYTES, &value, err);
@@ -217,7 +225,8 @@ static enum phial_status open_and_write(struct unseal_job *job, struct phial_err
 	}
 	status = phial_sealed_open(job->sealed.sealed, identities, value, err);
 	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "%s", phial_sealed_get_header(job->sealed.sealed)->name);
+		return phial_fail_prefix(err, "%s",
+					 phial_sealed_get_header(job->sealed.sealed)->name);
 	}
 	status = phial_secret_write_fd(value, STDOUT_FILENO, err);
 	return status == PHIAL_OK ? status : phial_fail_prefix(err, "stdout");
@@ -226,8 +235,8 @@ static enum phial_status open_and_write(struct unseal_job *job, struct phial_err
 static enum phial_status run_job(struct unseal_job *job, const char *operand,
 				 struct phial_error *err)
 {
-	enum phial_status status =
-		is_file_operand(operand) ? read_file(job, operand, err) : read_name(job, operand, err);
+	enum phial_status status = is_file_operand(operand) ? read_file(job, operand, err)
+							    : read_name(job, operand, err);
 
 	if (status != PHIAL_OK) {
 		return status;
@@ -237,7 +246,8 @@ static enum phial_status run_job(struct unseal_job *job, const char *operand,
 		status = check_expiry(job, err);
 	}
 	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "%s", phial_sealed_get_header(job->sealed.sealed)->name);
+		return phial_fail_prefix(err, "%s",
+					 phial_sealed_get_header(job->sealed.sealed)->name);
 	}
 	return open_and_write(job, err);
 }
@@ -251,9 +261,10 @@ enum phial_status phial_cli_unseal(const struct phial_cli_call *call, struct phi
 				  "--signers and --insecure-unsigned exclude each other");
 	}
 	if (isatty(STDOUT_FILENO) && !call->values[REVEAL]) {
-		return phial_fail(err, PHIAL_REFUSED, 0,
-				  "the value is not written to a terminal: redirect stdout, or give "
-				  "--reveal");
+		return phial_fail(
+			err, PHIAL_REFUSED, 0,
+			"the value is not written to a terminal: redirect stdout, or give "
+			"--reveal");
 	}
 	enum phial_status status = run_job(&job, call->operands[0], err);
 

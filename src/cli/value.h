@@ -16,7 +16,8 @@ enum phial_cli_newline {
 };
 
 struct phial_cli_value_options {
-	const char *from; /* a path, "-" for stdin, NULL: the terminal if stdin is one, else stdin */
+	const char
+		*from; /* a path, "-" for stdin, NULL: the terminal if stdin is one, else stdin */
 	const char *name; /* of the secret, for questions and errors */
 	enum phial_cli_newline newline;
 	bool may_be_empty;

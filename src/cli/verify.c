@@ -57,7 +57,8 @@ static void check_drift(struct verify_state *state, const char *name,
 		}
 	}
 	for (size_t i = 0; i < header->recipient_count; i++) {
-		const struct phial_trust_entry *entry = find_recipient(list, &header->recipients[i]);
+		const struct phial_trust_entry *entry =
+			find_recipient(list, &header->recipients[i]);
 
 		if (!entry || !phial_trust_entry_allows(entry, name)) {
 			printf("%s: sealed to %s, who may not open it %s: change the value and seal "
@@ -84,7 +85,8 @@ static void check_times(struct verify_state *state, const char *name,
 	}
 }
 
-static void check_file(struct verify_state *state, const char *name, struct phial_cli_sealed *sealed)
+static void check_file(struct verify_state *state, const char *name,
+		       struct phial_cli_sealed *sealed)
 {
 	struct phial_error err = { 0 };
 
@@ -120,7 +122,8 @@ static enum phial_status check_files(struct verify_state *state, struct phial_er
 		check_file(state, list.names[i], &sealed);
 	}
 	if (state->problems == 0) {
-		printf("%zu secrets in %s: all good\n", list.count, state->store.path);
+		printf("%s: %zu secret%s, all good\n", state->store.path, list.count,
+		       list.count == 1 ? "" : "s");
 	}
 	phial_store_names_free(&list);
 	return PHIAL_OK;

@@ -9,6 +9,12 @@
 
 #include "base/secret.h"
 
+/* gcc's __VERSION__ is a number only; clang's begins with its name. */
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
 #ifndef PHIAL_COMMIT
 #define PHIAL_COMMIT "unknown"
 #endif
@@ -19,5 +25,5 @@
 void phial_cli_print_version(void)
 {
 	printf("phial %s\ncommit: %s\ncompiler: %s\nflags: %s\nlibsodium: %s\n", PHIAL_VERSION,
-	       PHIAL_COMMIT, __VERSION__, PHIAL_BUILD_FLAGS, phial_secret_library());
+	       PHIAL_COMMIT, COMPILER, PHIAL_BUILD_FLAGS, phial_secret_library());
 }
