@@ -299,37 +299,56 @@ runtimes() {
 
 # --- the agent --------------------------------------------------------------------------------
 
-# make_store: a store in $STORE with the signer, identity and trust of this test, made by phial
-# itself as an ordinary person would. HOME and XDG_CONFIG_HOME point below WORK from then on.
+# make_store [DIR]: a store in $STORE with this test's keys, made by phial itself as a person
+# would. HOME and XDG_CONFIG_HOME point below WORK from then on; $IDENTITY and $TRUST are what an
+# agent on the same keys needs.
 make_store() {
 	export HOME=$WORK/home XDG_CONFIG_HOME=$WORK/home/.config
-	STORE=$WORK/store
+	STORE=${1:-$WORK/store}
 	mkdir -p "$XDG_CONFIG_HOME"
-	"$PHIAL" init "$STORE" >"$WORK/init.log" 2>&1 || bail "phial init: $(cat "$WORK/init.log")"
+	"$PHIAL" init --no-passphrase --no-recovery --name tester "$STORE" >"$WORK/init.log" 2>&1 ||
+		bail "phial init: $(cat "$WORK/init.log")"
+	IDENTITY=$XDG_CONFIG_HOME/phial/identity
+	TRUST=$XDG_CONFIG_HOME/phial/trust
+}
+
+# seal NAME VALUE [option...]: no newline is added. The value is on no command line (printf is the
+# shell's own).
+seal() {
+	local name=$1 value=$2
+	shift 2
+	printf %s "$value" | "$PHIAL" seal "$name" --store "$STORE" "$@" >"$WORK/seal.log" 2>&1 ||
+		bail "phial seal $name: $(cat "$WORK/seal.log")"
 }
 
 # start_agent [OPTION...]: phiald on $STORE with $IDENTITY and $TRUST, run folder in $RUN_DIR and
-# state folder in $STATE_DIR; waits until it says READY. Its process is $AGENT_PID, its log is
-# $WORK/agent.log.
+# state folder in $STATE_DIR, its worker as $AGENT_USER; waits until it says READY. Its process is
+# $AGENT_PID, its log is $WORK/agent.log.
 start_agent() {
 	RUN_DIR=${RUN_DIR:-$WORK/run}
 	STATE_DIR=${STATE_DIR:-$WORK/state}
-	mkdir -p "$STATE_DIR"
-	rm -f "$WORK/notify"
+	AGENT_USER=${AGENT_USER:-nobody}
+	rm -f "$WORK/notify" "$WORK/ready"
 	start python3 "$ROOT/tests/tools/ready.py" "$WORK/notify" "$WORK/ready"
 	local listener=$STARTED_PID
-	within 5 test -S "$WORK/notify" || bail "no socket for READY"
-	: >>"$WORK/agent.log"
-	NOTIFY_SOCKET=$WORK/notify start "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" \
-		--store "$STORE" --identity "$IDENTITY" --trust "$TRUST" "$@" \
-		</dev/null >>"$WORK/agent.log" 2>&1
+	within 10 test -S "$WORK/notify" || bail "no socket for READY"
+	NOTIFY_SOCKET=$WORK/notify start_quietly "$WORK/agent.log" "$PHIALD" --run-dir "$RUN_DIR" \
+		--state-dir "$STATE_DIR" --store "$STORE" --identity "$IDENTITY" --trust "$TRUST" \
+		--user "$AGENT_USER" "$@"
 	AGENT_PID=$STARTED_PID
-	within 30 agent_is_ready_or_gone
+	within 60 agent_is_ready_or_gone
 	stop "$listener"
 	if ! grep -q READY=1 "$WORK/ready" 2>/dev/null; then
-		diag "$(tail -5 "$WORK/agent.log")"
+		diag "$(tail -n 20 "$WORK/agent.log")"
 		return 1
 	fi
+}
+
+# start_quietly FILE COMMAND...: as start, with its output appended to a file
+start_quietly() {
+	local file=$1
+	shift
+	start "$@" </dev/null >>"$file" 2>&1
 }
 
 agent_is_ready_or_gone() {

@@ -26,11 +26,12 @@ result() { # ok|not ok, description
 is() { # got wanted description
 	if [ "$1" = "$2" ]; then
 		result ok "$3"
-	else
-		result "not ok" "$3"
-		echo "# got: $1"
-		echo "# wanted: $2"
+		return 0
 	fi
+	result "not ok" "$3"
+	echo "# got: $1"
+	echo "# wanted: $2"
+	return 1
 }
 diag() { sed 's/^/# /'; }
 
@@ -73,6 +74,46 @@ run_container() { # runtime bundle; output in /tmp/out
 	"$1" --root "/run/$1" run --bundle "/bundles/$2" "$2-$1" >/tmp/out 2>&1 </dev/null
 }
 
+# Seal, load, and give to containers of all kinds; then look for what stayed behind.
+test_phial() {
+	CANARY=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	CONFIG=$HOME/.config/phial
+	phial init --no-passphrase --no-recovery --name tester /store >/tmp/out 2>&1
+	is $? 0 "phial init" || diag </tmp/out
+	printf %s "$CANARY" | phial seal web/db_password --store /store >/tmp/out 2>&1
+	is $? 0 "phial seal" || diag </tmp/out
+	phiald --store /store --identity "$CONFIG/identity" --trust "$CONFIG/trust" \
+		>/tmp/agent.log 2>&1 </dev/null &
+	AGENT=$!
+	tries=0
+	until phial status >/tmp/status 2>&1 || [ $tries -ge 60 ]; do
+		sleep 0.5
+		tries=$((tries + 1))
+	done
+	is "$([ $tries -lt 60 ] && echo up)" up "the agent is up"
+	diag </tmp/status
+	for runtime in runc crun; do
+		for bundle in root user userns readonly; do
+			run_container $runtime $bundle
+			is "$(head -n 1 /tmp/out)" "$CANARY" "$runtime $bundle: the secret arrives"
+			is "$(grep -c ' - ramfs ' /tmp/out)" 1 "$runtime $bundle: on ramfs"
+		done
+		run_container $runtime nogrant
+		is "$(cat /tmp/out)" "" "$runtime without a grant: nothing arrives"
+	done
+	is "$(grep -c ' /run/secrets' /proc/self/mountinfo)" 0 "no mount on the host"
+	rm -f /tmp/out
+	leak-sweep --canaries 3 --skip-ancestors --skip-pid "$AGENT" >/tmp/sweep 3<<-EOT
+		$CANARY
+	EOT
+	is $? 0 "the value is nowhere else"
+	diag </tmp/sweep
+	kill "$AGENT"
+	wait "$AGENT"
+	is $? 0 "the agent ends"
+	diag </tmp/agent.log
+}
+
 echo # the firmware left its last line open
 echo PHIAL-BEGIN
 set_up
@@ -82,5 +123,6 @@ for runtime in runc crun; do
 	run_container $runtime plain
 	is "$(cat /tmp/out)" 0 "$runtime runs a container"
 done
+test_phial
 echo PHIAL-END
 poweroff -f

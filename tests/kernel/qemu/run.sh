@@ -76,7 +76,7 @@ pack() {
 
 # Bundles are made here, where there is Python. init.sh runs each of them on runc and crun.
 pack_bundles() {
-	local common=(--no-target --hook /phial/phial-hook --grant web --mask-nothing)
+	local common=(--no-target --hook /phial/phial-hook --grant web)
 	local show='cat /run/secrets/db_password; echo; grep " /run/secrets " /proc/self/mountinfo'
 	busybox_bundle "$TREE/bundles/plain" -- sh -c 'id -u'
 	busybox_bundle "$TREE/bundles/root" "${common[@]}" -- sh -c "$show"
