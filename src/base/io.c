@@ -9,12 +9,12 @@
 
 #include "base/cleanup.h"
 
-/* Start with what fstat() says, so that ordinary files need one read. */
+/* Start with what fstat() says, so that ordinary files need one read; in /proc it says 0. */
 static size_t first_guess(int fd, size_t max)
 {
 	struct stat status;
 
-	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= 0 &&
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
 	    (uintmax_t)status.st_size < max) {
 		return (size_t)status.st_size + 1;
 	}
