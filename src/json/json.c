@@ -18,8 +18,8 @@
 
 #include "json/scan.h"
 
-#define BROKEN			(-1)
-#define LARGEST_EXACT_INTEGER	(INT64_C(1) << 53)
+#define BROKEN		      (-1)
+#define LARGEST_EXACT_INTEGER (INT64_C(1) << 53)
 
 static const cJSON *item_of(const struct phial_json *value)
 {
@@ -243,8 +243,8 @@ static struct phial_json *attach(struct phial_json *parent, const char *key, cJS
 		cJSON_Delete(item);
 		return NULL;
 	}
-	if (!item || !(key ? cJSON_AddItemToObject(owner, key, item) :
-			     cJSON_AddItemToArray(owner, item))) {
+	if (!item ||
+	    !(key ? cJSON_AddItemToObject(owner, key, item) : cJSON_AddItemToArray(owner, item))) {
 		cJSON_Delete(item);
 		owner->valueint = BROKEN;
 		return NULL;
@@ -323,8 +323,7 @@ static bool is_whole(const cJSON *item)
 enum phial_status phial_json_print(const struct phial_json *root, char **ret_text,
 				   struct phial_error *err)
 {
-	char *text = root && is_whole(item_of(root)) ? cJSON_PrintUnformatted(item_of(root)) :
-						       NULL;
+	char *text = root && is_whole(item_of(root)) ? cJSON_PrintUnformatted(item_of(root)) : NULL;
 
 	if (!text) {
 		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "write JSON");

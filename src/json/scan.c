@@ -28,7 +28,7 @@ struct scanner {
 size_t phial_json_utf8_length(const uint8_t *text, size_t left)
 {
 	static const struct {
-		uint8_t first, last;	     /* of the first byte */
+		uint8_t first, last;		/* of the first byte */
 		uint8_t second_min, second_max; /* excludes overlong forms and surrogates */
 		size_t length;
 	} forms[] = {
@@ -299,8 +299,8 @@ static bool scan_members(struct scanner *scanner, uint8_t close, bool has_keys)
 			return true;
 		}
 		if (!take(scanner, ',')) {
-			return fail(scanner, has_keys ? "',' or '}' is expected" :
-							"',' or ']' is expected");
+			return fail(scanner,
+				    has_keys ? "',' or '}' is expected" : "',' or ']' is expected");
 		}
 	}
 }
@@ -352,8 +352,8 @@ static bool scan_value(struct scanner *scanner)
 	case '9':
 		return scan_number(scanner);
 	default:
-		return fail(scanner, at_end(scanner) ? "the document ends too early" :
-						       "not a JSON value");
+		return fail(scanner,
+			    at_end(scanner) ? "the document ends too early" : "not a JSON value");
 	}
 }
 

@@ -16,11 +16,11 @@
 #include "base/cleanup.h"
 
 #define PHIAL_OCI_CONFIG_MAX_BYTES ((size_t)1024 * 1024)
-#define PHIAL_OCI_MOUNTS_MAX       1024
+#define PHIAL_OCI_MOUNTS_MAX	   1024
 #define PHIAL_OCI_LABEL_MAX_BYTES  255
 
 struct phial_oci_mount {
-	const char *destination; /* as written, made absolute and free of "." and "//" */
+	const char *destination; /* in its plain form: absolute, no "", "." or ".." component */
 	const char *source;	 /* or NULL */
 	bool is_bind;
 	bool is_read_only;
@@ -28,7 +28,7 @@ struct phial_oci_mount {
 
 /* How a namespace of the container stands to the host's. */
 enum phial_oci_namespace {
-	PHIAL_OCI_NS_HOST = 0, /* not listed: the runtime's own */
+	PHIAL_OCI_NS_HOST = 0, /* not listed, or /proc/1/ns/x: the runtime's own or the host's */
 	PHIAL_OCI_NS_NEW,      /* listed without a path: the container's own */
 	PHIAL_OCI_NS_JOINED,   /* listed with a path: somebody else's */
 };
@@ -40,30 +40,34 @@ struct phial_oci_config {
 	uint32_t user_gid;
 	bool no_new_privileges;
 	bool has_seccomp;
-	bool has_sys_admin;	      /* CAP_SYS_ADMIN in any capability set */
+	bool has_sys_admin;		/* CAP_SYS_ADMIN in any capability set */
 	bool has_privileged_capability; /* SYS_ADMIN, SYS_MODULE, SYS_RAWIO, SYS_PTRACE, BPF, ... */
-	bool has_all_devices;	      /* a device rule that allows everything */
+	bool has_all_devices;		/* device rules allow all of a kind, as --privileged does */
 	enum phial_oci_namespace pid_namespace;
 	enum phial_oci_namespace network_namespace;
 	enum phial_oci_namespace user_namespace;
 	enum phial_oci_namespace mount_namespace;
-	int64_t memory_limit_bytes; /* 0: none */
-	int64_t pids_limit;	    /* 0: none */
+	int64_t memory_limit_bytes; /* 0: none, or too large to be one */
+	int64_t pids_limit;	    /* 0: none, or too large to be one */
 	const char *mount_label;    /* SELinux, checked against its grammar, or NULL */
 	const char *hostname;	    /* or NULL; for log texts only */
 	struct phial_oci_mount *mounts;
 	size_t mount_count;
-	struct phial_json *document; /* owns every text above */
+	char *destinations;	     /* owns the destinations */
+	struct phial_json *document; /* owns every other text */
 };
 
 /*
- * Parse. ret_config: freed with phial_oci_config_free(). Returns PHIAL_OK; PHIAL_MALFORMED with
- * the key's name; PHIAL_TOO_LARGE; PHIAL_SYSTEM.
+ * Parse. bytes, length: the whole file, at most PHIAL_OCI_CONFIG_MAX_BYTES; not kept.
+ * ret_config: freed with phial_oci_config_free(). Returns PHIAL_OK; PHIAL_MALFORMED with the key's
+ * name, never its value (also for ".." in root.path and a namespace that is listed twice);
+ * PHIAL_TOO_LARGE; PHIAL_SYSTEM. Does not block.
  */
 PHIAL_CHECKED enum phial_status phial_oci_config_parse(const uint8_t *bytes, size_t length,
 						       struct phial_oci_config *ret_config,
 						       struct phial_error *err);
 
+/* Free what it holds and leave it empty. */
 void phial_oci_config_free(struct phial_oci_config *config);
 
 #define phial_auto_oci_config phial_auto(phial_oci_config_free)
@@ -78,7 +82,10 @@ struct phial_id_map {
 	size_t count;
 };
 
-/* Parse the text of such a file. PHIAL_OK or PHIAL_MALFORMED. */
+/*
+ * Parse the text of such a file; an empty one, not written yet, maps nothing. text: need not be
+ * NUL-terminated. Returns PHIAL_OK or PHIAL_MALFORMED. See user_namespaces(7).
+ */
 PHIAL_CHECKED enum phial_status phial_id_map_parse(const char *text, size_t length,
 						   struct phial_id_map *ret_map,
 						   struct phial_error *err);

@@ -13,20 +13,21 @@
 #include <phial/error.h>
 
 #define PHIAL_OCI_STATE_MAX_BYTES ((size_t)64 * 1024)
-#define PHIAL_OCI_ID_MAX_BYTES    128
+#define PHIAL_OCI_ID_MAX_BYTES	  128
 #define PHIAL_OCI_PATH_MAX_BYTES  4095
 
 struct phial_oci_state {
-	char id[PHIAL_OCI_ID_MAX_BYTES + 1]; /* ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$ */
-	pid_t pid;			     /* 2 to 2^22; the runtime's pid namespace */
-	char status[16];		     /* "creating", "created", "running", ... */
+	char id[PHIAL_OCI_ID_MAX_BYTES + 1];	   /* ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$ */
+	pid_t pid;				   /* 2 to 2^22; the runtime's pid namespace */
+	char status[16];			   /* "creating" or "created" */
 	char bundle[PHIAL_OCI_PATH_MAX_BYTES + 1]; /* absolute, no "." or ".." component */
 };
 
 /*
- * Parse and check. Returns PHIAL_OK; PHIAL_MALFORMED with the field's name; PHIAL_REFUSED when
- * the stage is wrong (pid 0, 1 or missing, status "stopped": this hook belongs to
- * createRuntime or prestart).
+ * Parse and check. bytes, length: all that came on stdin. Returns PHIAL_OK; PHIAL_MALFORMED with
+ * the field's name, never its value; PHIAL_REFUSED when the stage is wrong (pid 0, 1 or missing,
+ * status "starting", "running" or "stopped": this hook belongs to createRuntime or prestart);
+ * PHIAL_SYSTEM. Does not block.
  */
 PHIAL_CHECKED enum phial_status phial_oci_state_parse(const uint8_t *bytes, size_t length,
 						      struct phial_oci_state *ret_state,

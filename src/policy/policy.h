@@ -18,9 +18,9 @@
 #include "base/text.h"
 #include "oci/config.h"
 
-#define PHIAL_WORKLOADS_MAX    4096
-#define PHIAL_GRANT_FILES_MAX  1024
-#define PHIAL_DEFAULT_TARGET   "/run/secrets"
+#define PHIAL_WORKLOADS_MAX   4096
+#define PHIAL_GRANT_FILES_MAX 1024
+#define PHIAL_DEFAULT_TARGET  "/run/secrets"
 
 /* Conditions on a container; bits of a set. */
 enum phial_gate {
@@ -42,8 +42,8 @@ enum phial_gate {
 /* One rule of a workload's "secrets": a pattern, or one name with exceptions. */
 struct phial_policy_rule {
 	char *pattern;
-	char *file;	   /* file name to use, or NULL for the last component */
-	uint32_t mode;	   /* or PHIAL_MODE_UNSET */
+	char *file;	    /* file name to use, or NULL for the last component */
+	uint32_t mode;	    /* or PHIAL_MODE_UNSET */
 	uint32_t owner_uid; /* in the container, or PHIAL_ID_UNSET */
 	uint32_t owner_gid;
 	bool is_required; /* default true */
@@ -51,14 +51,15 @@ struct phial_policy_rule {
 
 struct phial_workload {
 	char name[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
-	struct phial_policy_rule *rules; /* in the order of the file; the first that matches counts */
+	struct phial_policy_rule
+		*rules; /* in the order of the file; the first that matches counts */
 	size_t rule_count;
-	char *target;		    /* absolute, or NULL for PHIAL_DEFAULT_TARGET */
-	uint32_t owner_uid;	    /* for all its files, or PHIAL_ID_UNSET */
+	char *target;	    /* absolute, or NULL for PHIAL_DEFAULT_TARGET */
+	uint32_t owner_uid; /* for all its files, or PHIAL_ID_UNSET */
 	uint32_t owner_gid;
-	uint64_t size_bytes;	    /* room for files, or 0 for what the secrets need */
-	unsigned int gates;	    /* a set of enum phial_gate */
-	bool may_mount_over;	    /* "over": the target may hold another mount or files */
+	uint64_t size_bytes; /* room for files, or 0 for what the secrets need */
+	unsigned int gates;  /* a set of enum phial_gate */
+	bool may_mount_over; /* "over": the target may hold another mount or files */
 };
 
 struct phial_policy {
@@ -68,23 +69,27 @@ struct phial_policy {
 };
 
 /*
- * Parse policy.json strictly. problems: every problem found, one "line N: ..." a line (may be
- * NULL). ret_policy: freed with phial_policy_free(). Returns PHIAL_OK; PHIAL_MALFORMED with the
- * first problem and how many there are; PHIAL_SYSTEM. bytes NULL: the empty policy.
+ * Parse policy.json strictly. bytes, length: the verified file; NULL is the empty policy. problems:
+ * every problem found is added, one "line N: ..." a line (may be NULL). ret_policy: freed with
+ * phial_policy_free(). Returns PHIAL_OK; PHIAL_MALFORMED with the first problem and how many
+ * there are; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_policy_parse(const uint8_t *bytes, size_t length,
 						   struct phial_policy *ret_policy,
 						   struct phial_text *problems,
 						   struct phial_error *err);
 
+/* Free what it holds and leave it empty. */
 void phial_policy_free(struct phial_policy *policy);
 
-/* The policy's entry for a workload, or NULL: the convention then holds. */
+/* The policy's entry for a workload, owned by the policy, or NULL: the convention then holds. */
 const struct phial_workload *phial_policy_find(const struct phial_policy *policy,
 					       const char *workload);
 
-/* Where a workload's secrets go ("/run/secrets"), and its gates. entry: may be NULL. */
+/* Where a workload's secrets go: "/run/secrets" if entry is NULL or does not say. */
 const char *phial_workload_target(const struct phial_workload *entry);
+
+/* The gates of a workload, a set of enum phial_gate: the default ones if entry is NULL. */
 unsigned int phial_workload_gates(const struct phial_workload *entry);
 
 /* One file that a workload gets. */
@@ -98,36 +103,39 @@ struct phial_grant_file {
 };
 
 /*
- * Which of the store's names does a workload get, and as which files? names: sorted.
- * ret_files: freed by the caller. Returns PHIAL_OK with at least one file; PHIAL_NOT_FOUND
- * when nothing matches (a near miss among the workloads is named); PHIAL_REFUSED when two
- * secrets would have the same file name, or a required exact name is not among names;
- * PHIAL_TOO_LARGE; PHIAL_SYSTEM.
+ * Which of the store's names does a workload get, and as which files? names: sorted as by
+ * strcmp(3), outlive ret_files. ret_files: freed by the caller. Returns PHIAL_OK with at least one
+ * file; PHIAL_NOT_FOUND when nothing matches (a near miss among the workloads is named);
+ * PHIAL_REFUSED when two secrets would have the same file name, or a required exact name is not
+ * among names; PHIAL_TOO_LARGE over PHIAL_GRANT_FILES_MAX; PHIAL_SYSTEM.
  */
-PHIAL_CHECKED enum phial_status
-phial_policy_grant(const struct phial_policy *policy, const char *workload,
-		   const char *const *names, size_t name_count,
-		   struct phial_grant_file **ret_files, size_t *ret_count,
-		   struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_policy_grant(const struct phial_policy *policy,
+						   const char *workload, const char *const *names,
+						   size_t name_count,
+						   struct phial_grant_file **ret_files,
+						   size_t *ret_count, struct phial_error *err);
 
 /*
  * Which gates of a set does a container fail? reasons: for each, one line "GATE: why; how to
- * meet it" is added. Returns the failed ones as a set, 0 if all are met.
+ * meet it" is added (may be NULL). Returns the failed ones as a set, 0 if all are met.
  */
 unsigned int phial_gates_failed(unsigned int gates, const struct phial_oci_config *config,
 				struct phial_text *reasons);
 
-/* "not_privileged" for a gate; NULL for no gate. And the other way; 0 for none. */
+/* The name of one gate, as "not_privileged"; NULL for what is no gate or several. */
 const char *phial_gate_name(unsigned int gate);
+
+/* The gate of a name; 0 for none. */
 unsigned int phial_gate_parse(const char *name);
 
 /*
  * Which workload does a container's config grant? The bind mounts below workload_dir
- * ("/run/phial/workload") are looked at and, if not NULL, the hook's own argument. Annotations,
- * labels and environment are not. ret_workload: its name; ret_destination: where the grant is
- * mounted in the container, or NULL for the argument. Returns PHIAL_OK; PHIAL_NOT_FOUND when there
- * is no grant at all; PHIAL_REFUSED when a grant is not read-only, not exactly a workload's
- * directory, or there are several different ones.
+ * ("/run/phial/workload", in its plain form) are looked at and, if not NULL, the hook's own
+ * argument. Annotations, labels and environment are not. ret_workload: its name;
+ * ret_destination: where the grant is mounted in the container (points into config), or NULL when
+ * only the argument grants. Returns PHIAL_OK; PHIAL_NOT_FOUND when there is no grant at all;
+ * PHIAL_REFUSED when a grant is not read-only, not exactly a workload's directory, or there are
+ * several different ones; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status
 phial_grant_find(const struct phial_oci_config *config, const char *workload_dir,

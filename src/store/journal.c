@@ -98,8 +98,8 @@ static enum phial_status add_line(struct chain *chain, struct phial_text *out, c
 
 /* Give the lines to line_fn. ret_good: bytes up to the end of the last good line. */
 static enum phial_status read_lines(struct phial_journal *journal, struct phial_span rest,
-				    phial_journal_line_fn *line_fn, void *context,
-				    size_t *ret_good, struct phial_error *err)
+				    phial_journal_line_fn *line_fn, void *context, size_t *ret_good,
+				    struct phial_error *err)
 {
 	const char *start = rest.text;
 	struct phial_span line;
@@ -224,8 +224,8 @@ static enum phial_status refuse_after_failure(const struct phial_journal *journa
 
 static enum phial_status write_pending(struct phial_journal *journal, struct phial_error *err)
 {
-	enum phial_status status = phial_write_all(journal->fd, journal->pending.bytes,
-						   journal->pending.length, err);
+	enum phial_status status =
+		phial_write_all(journal->fd, journal->pending.bytes, journal->pending.length, err);
 
 	if (status != PHIAL_OK) {
 		journal->has_failed = true;

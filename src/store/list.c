@@ -100,8 +100,8 @@ static enum phial_status add_file(struct walk *walk, char *path, struct phial_er
 		return add_problem(walk, path, reason.text, err);
 	}
 	if (found->count == NAMES_MAX) {
-		return phial_fail(err, PHIAL_TOO_LARGE, 0, "more than %zu sealed files in the store",
-				  NAMES_MAX);
+		return phial_fail(err, PHIAL_TOO_LARGE, 0,
+				  "more than %zu sealed files in the store", NAMES_MAX);
 	}
 	return append(&found->names, &found->count, &walk->names_room, path, err);
 }
@@ -155,8 +155,8 @@ static enum phial_status visit(struct walk *walk, char *path, unsigned char hint
 		return add_file(walk, path, err);
 	}
 	if (is_sealed) {
-		return type == 0 ? add_problem_line(walk, reason.text, err) :
-				   add_problem(walk, path, "not a regular file", err);
+		return type == 0 ? add_problem_line(walk, reason.text, err)
+				 : add_problem(walk, path, "not a regular file", err);
 	}
 	return type == S_IFDIR ? walk_directory(walk, path, err) : PHIAL_OK;
 }
@@ -171,8 +171,8 @@ static enum phial_status walk_entries(struct walk *walk, DIR *directory, const c
 		const struct dirent *entry = readdir(directory);
 
 		if (!entry) {
-			return errno == 0 ? PHIAL_OK :
-					    add_problem(walk, prefix, "cannot be read to its end",
+			return errno == 0 ? PHIAL_OK
+					  : add_problem(walk, prefix, "cannot be read to its end",
 							err);
 		}
 		if (entry->d_name[0] == '.') {
@@ -303,8 +303,7 @@ enum phial_status phial_store_list(int store_fd, struct phial_store_names *ret_n
 	if (status == PHIAL_OK && walk.problems_left_out > 0) {
 		char more[64];
 
-		(void)snprintf(more, sizeof(more), "and %zu more problems",
-			       walk.problems_left_out);
+		(void)snprintf(more, sizeof(more), "and %zu more problems", walk.problems_left_out);
 		status = append(&found.problems, &found.problem_count, &walk.problems_room, more,
 				err);
 	}

@@ -196,9 +196,9 @@ static enum phial_status read_line(void *context, const char *line, struct phial
 
 	marks->lines++;
 	if (marks->lines == 1) {
-		return strcmp(line, HEAD_LINE) == 0 ?
-			       PHIAL_OK :
-			       phial_fail(err, PHIAL_TAMPERED, 0, "line 1 is not \"" HEAD_LINE "\"");
+		return strcmp(line, HEAD_LINE) == 0 ? PHIAL_OK
+						    : phial_fail(err, PHIAL_TAMPERED, 0,
+								 "line 1 is not \"" HEAD_LINE "\"");
 	}
 	(void)phial_next_word(&rest, &name_word);
 	(void)phial_next_word(&rest, &version_word);
@@ -264,16 +264,17 @@ static enum phial_status compact(struct phial_marks *marks, struct phial_error *
 	return status;
 }
 
-static enum phial_status open_and_read(struct phial_marks *marks, int state_fd,
-				       bool is_first_start, struct phial_error *err)
+static enum phial_status open_and_read(struct phial_marks *marks, int state_fd, bool is_first_start,
+				       struct phial_error *err)
 {
 	enum phial_status status = phial_journal_open(state_fd, PHIAL_MARKS_FILE, is_first_start,
 						      read_line, marks, &marks->journal, err);
 
 	if (status == PHIAL_NOT_FOUND) {
-		return phial_fail(err, status, 0,
-				  "the marks are gone: which versions were seen is not known; "
-				  "bring the store up to date, then see \"Marks\" in docs/store.md");
+		return phial_fail(
+			err, status, 0,
+			"the marks are gone: which versions were seen is not known; "
+			"bring the store up to date, then see \"Marks\" in docs/store.md");
 	}
 	/* The file is never made without its head: an empty one was emptied, or is just made. */
 	if (status == PHIAL_OK && marks->lines == 0 && !is_first_start) {

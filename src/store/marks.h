@@ -41,8 +41,8 @@ void phial_marks_close(struct phial_marks *marks);
  * a file that is missing. Returns PHIAL_OK; PHIAL_ROLLBACK when it is older than the mark, or equal
  * and different. Does not block or touch the disk.
  */
-PHIAL_CHECKED enum phial_status phial_marks_check(const struct phial_marks *marks,
-						  const char *name, uint64_t version,
+PHIAL_CHECKED enum phial_status phial_marks_check(const struct phial_marks *marks, const char *name,
+						  uint64_t version,
 						  const uint8_t digest[static PHIAL_DIGEST_BYTES],
 						  struct phial_error *err);
 

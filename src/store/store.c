@@ -134,8 +134,8 @@ static enum phial_status read_regular(int fd, uint8_t **buffer, size_t *buffer_b
 	}
 	size_t wanted = (size_t)file.st_size + 1;
 	enum phial_status status =
-		grow(buffer, buffer_bytes, wanted > BUFFER_START_BYTES ? wanted : BUFFER_START_BYTES,
-		     err);
+		grow(buffer, buffer_bytes,
+		     wanted > BUFFER_START_BYTES ? wanted : BUFFER_START_BYTES, err);
 
 	return status == PHIAL_OK ? read_to_end(fd, buffer, buffer_bytes, ret_length, err) : status;
 }

@@ -60,7 +60,8 @@ void phial_store_names_free(struct phial_store_names *names);
  */
 PHIAL_CHECKED enum phial_status phial_store_read_sealed(int store_fd, const char *name,
 							uint8_t **buffer, size_t *buffer_bytes,
-							size_t *ret_length, struct phial_error *err);
+							size_t *ret_length,
+							struct phial_error *err);
 
 /*
  * Write a file below a directory atomically and durably: a temporary file beside it, fsync,

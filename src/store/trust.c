@@ -62,8 +62,7 @@ static enum phial_status add_pattern(struct phial_trust_entry *entry, const char
 		return phial_fail(err, PHIAL_TOO_LARGE, 0, "more than %d patterns",
 				  PHIAL_PATTERNS_MAX);
 	}
-	char **larger =
-		reallocarray(entry->patterns, entry->pattern_count + 1, sizeof(*larger));
+	char **larger = reallocarray(entry->patterns, entry->pattern_count + 1, sizeof(*larger));
 
 	if (!larger) {
 		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "trust list");
@@ -288,9 +287,9 @@ static enum phial_status parse_head(enum phial_trust_kind kind, struct phial_spa
 	if (!phial_next_line(rest, &line, NULL) || !phial_span_is(line, first_lines[kind])) {
 		return phial_fail(err, PHIAL_MALFORMED, 0, "line 1 must be \"%s\"%s",
 				  first_lines[kind],
-				  line.length > 0 && line.text[line.length - 1] == '\r' ?
-					  " without CRLF" :
-					  "");
+				  line.length > 0 && line.text[line.length - 1] == '\r'
+					  ? " without CRLF"
+					  : "");
 	}
 	if (!phial_next_line(rest, &line, NULL) || !phial_span_skip(&line, "serial: ") ||
 	    !phial_parse_u64(line, 1, SERIAL_MAX, ret_serial)) {

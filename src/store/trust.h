@@ -23,10 +23,10 @@
 #include "crypt/crypt.h"
 
 /* Limits. Sizes in bytes. */
-#define PHIAL_PINS_MAX           16
-#define PHIAL_TRUST_FILE_MAX     ((size_t)1024 * 1024)
-#define PHIAL_PATTERNS_MAX       64 /* of one entry */
-#define PHIAL_SIGNERS_MAX        256
+#define PHIAL_PINS_MAX	     16
+#define PHIAL_TRUST_FILE_MAX ((size_t)1024 * 1024)
+#define PHIAL_PATTERNS_MAX   64 /* of one entry */
+#define PHIAL_SIGNERS_MAX    256
 
 /* The admin keys that a host (/etc/phial/trust) or a person has pinned. */
 struct phial_pins {

@@ -44,9 +44,8 @@ static const char *trusted_comment(const char *file)
 }
 
 /* Read a regular file below the store. */
-static enum phial_status read_file(int store_fd, const char *path, size_t max,
-				   uint8_t **ret_bytes, size_t *ret_length,
-				   struct phial_error *err)
+static enum phial_status read_file(int store_fd, const char *path, size_t max, uint8_t **ret_bytes,
+				   size_t *ret_length, struct phial_error *err)
 {
 	phial_auto_fd int fd = -1;
 	struct stat file;
@@ -89,9 +88,9 @@ static enum phial_status verify(const char *file, const uint8_t *bytes, size_t l
 }
 
 /* Read a file and its signature, and verify. PHIAL_NOT_FOUND: neither of them is there. */
-static enum phial_status read_signed(int store_fd, const char *file,
-				     const struct phial_pins *pins, uint8_t **ret_bytes,
-				     size_t *ret_length, struct phial_error *err)
+static enum phial_status read_signed(int store_fd, const char *file, const struct phial_pins *pins,
+				     uint8_t **ret_bytes, size_t *ret_length,
+				     struct phial_error *err)
 {
 	char path[PATH_BYTES];
 	char signature_path[PATH_BYTES + sizeof(".minisig")];
@@ -112,8 +111,8 @@ static enum phial_status read_signed(int store_fd, const char *file,
 					     &signature, &signature_length, err);
 
 	if (status == PHIAL_NOT_FOUND && file_status == PHIAL_OK) {
-		return phial_fail(err, PHIAL_UNTRUSTED, 0, "%s is not signed (%s is missing)",
-				  path, signature_path);
+		return phial_fail(err, PHIAL_UNTRUSTED, 0, "%s is not signed (%s is missing)", path,
+				  signature_path);
 	}
 	if (status != PHIAL_OK) {
 		return status;

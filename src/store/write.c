@@ -106,8 +106,8 @@ static enum phial_status fill(int fd, const void *bytes, size_t length, unsigned
 }
 
 /* Write the temporary file and put it in the place of name, both in one directory. */
-static enum phial_status replace(int parent_fd, const char *name, const void *bytes,
-				 size_t length, unsigned int mode, struct phial_error *err)
+static enum phial_status replace(int parent_fd, const char *name, const void *bytes, size_t length,
+				 unsigned int mode, struct phial_error *err)
 {
 	char temporary[64];
 	uint64_t random;

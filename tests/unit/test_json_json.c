@@ -26,10 +26,14 @@ static void accepts_every_kind(void **state)
 		const char *text;
 		enum phial_json_type type;
 	} cases[] = {
-		{ "null", PHIAL_JSON_NULL },	       { " true\n", PHIAL_JSON_BOOL },
-		{ "-0.5e+3", PHIAL_JSON_NUMBER },      { "18446744073709551615", PHIAL_JSON_NUMBER },
-		{ "\"\\u00e9\"", PHIAL_JSON_STRING },  { "[1, [2, []]]", PHIAL_JSON_ARRAY },
-		{ "{\"a\": {}}", PHIAL_JSON_OBJECT },  { "\"\\ud83d\\ude00\"", PHIAL_JSON_STRING },
+		{ "null", PHIAL_JSON_NULL },
+		{ " true\n", PHIAL_JSON_BOOL },
+		{ "-0.5e+3", PHIAL_JSON_NUMBER },
+		{ "18446744073709551615", PHIAL_JSON_NUMBER },
+		{ "\"\\u00e9\"", PHIAL_JSON_STRING },
+		{ "[1, [2, []]]", PHIAL_JSON_ARRAY },
+		{ "{\"a\": {}}", PHIAL_JSON_OBJECT },
+		{ "\"\\ud83d\\ude00\"", PHIAL_JSON_STRING },
 		{ "\"\xf0\x9f\x98\x80\"", PHIAL_JSON_STRING },
 		{ "{\"a\":1,\"A\":2}", PHIAL_JSON_OBJECT },
 	};
@@ -163,7 +167,8 @@ static void reads_members_by_exact_key(void **state)
 	bool flag = false;
 
 	(void)state;
-	assert_int_equal(parse("{\"a\":\"x\",\n\"B\":true,\n\n \"c\":[1,\n2]}", &root, NULL), PHIAL_OK);
+	assert_int_equal(parse("{\"a\":\"x\",\n\"B\":true,\n\n \"c\":[1,\n2]}", &root, NULL),
+			 PHIAL_OK);
 	assert_string_equal(phial_json_string(phial_json_member(root, "a")), "x");
 	assert_null(phial_json_member(root, "b"));
 	assert_null(phial_json_member(root, "A"));
@@ -237,8 +242,9 @@ static void builds_and_prints(void **state)
 	phial_json_add_bool(inner, "yes", true);
 	phial_json_add_null(list, NULL);
 	assert_int_equal(phial_json_print(root, &text, NULL), PHIAL_OK);
-	assert_string_equal(text, "{\"list\":[{\"s\":\"a\\\"b\\n?\xc3\xa9\",\"big\":1000000000000000,"
-				  "\"less\":-1,\"yes\":true},null]}");
+	assert_string_equal(text,
+			    "{\"list\":[{\"s\":\"a\\\"b\\n?\xc3\xa9\",\"big\":1000000000000000,"
+			    "\"less\":-1,\"yes\":true},null]}");
 	phial_auto_json struct phial_json *again = NULL;
 
 	assert_int_equal(parse(text, &again, NULL), PHIAL_OK);

@@ -197,8 +197,8 @@ static void S04_finds_lines_cut_out_or_swapped(void **state)
 		size_t from[3], to[3];
 		const char *reason;
 	} cases[] = {
-		{ { first }, { length }, "line 1 " },			/* the first is gone */
-		{ { 0, second }, { first, length }, "line 2 " },	/* the second is gone */
+		{ { first }, { length }, "line 1 " },		 /* the first is gone */
+		{ { 0, second }, { first, length }, "line 2 " }, /* the second is gone */
 		{ { first, 0, second }, { second, first, length }, "line 1 " }, /* swapped */
 		{ { 0, 0, first }, { first, first, length }, "line 2 " },	/* doubled */
 	};
