@@ -507,7 +507,8 @@ enum phial_status phial_oci_config_parse(const uint8_t *bytes, size_t length,
 	enum phial_status status = phial_json_parse(bytes, length, &config.document, err);
 
 	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "config.json");
+		(void)phial_fail_prefix(err, "config.json");
+		return status;
 	}
 	status = read_all(config.document, &config, err);
 	if (status != PHIAL_OK) {

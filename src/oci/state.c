@@ -131,7 +131,8 @@ enum phial_status phial_oci_state_parse(const uint8_t *bytes, size_t length,
 	enum phial_status status = phial_json_parse(bytes, length, &root, err);
 
 	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "container state");
+		(void)phial_fail_prefix(err, "container state");
+		return status;
 	}
 	if (!copy_string(root, "status", state.status, sizeof(state.status))) {
 		return refuse_field(err, "status");

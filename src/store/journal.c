@@ -170,7 +170,8 @@ static enum phial_status read_file(struct phial_journal *journal, phial_journal_
 		phial_read_all(journal->fd, PHIAL_JOURNAL_MAX_BYTES, &bytes, &length, err);
 
 	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "%s", journal->name);
+		(void)phial_fail_prefix(err, "%s", journal->name);
+		return status;
 	}
 	struct phial_span rest = { (const char *)bytes, length };
 
@@ -229,7 +230,8 @@ static enum phial_status write_pending(struct phial_journal *journal, struct phi
 
 	if (status != PHIAL_OK) {
 		journal->has_failed = true;
-		return phial_fail_prefix(err, "%s", journal->name);
+		(void)phial_fail_prefix(err, "%s", journal->name);
+		return status;
 	}
 	phial_text_free(&journal->pending);
 	return PHIAL_OK;

@@ -158,5 +158,8 @@ enum phial_status phial_store_read_sealed(int store_fd, const char *name, uint8_
 		return status;
 	}
 	status = read_regular(fd, buffer, buffer_bytes, ret_length, err);
-	return status == PHIAL_OK ? PHIAL_OK : phial_fail_prefix(err, "%s", path);
+	if (status != PHIAL_OK) {
+		(void)phial_fail_prefix(err, "%s", path);
+	}
+	return status;
 }

@@ -410,7 +410,8 @@ enum phial_status phial_pins_parse(const char *text, size_t length, struct phial
 			phial_signer_public_parse(key, &pins.keys[pins.count], err);
 
 		if (status != PHIAL_OK) {
-			return phial_fail_prefix(err, "line %zu", number);
+			(void)phial_fail_prefix(err, "line %zu", number);
+			return status;
 		}
 		pins.count++;
 	}

@@ -62,7 +62,10 @@ static enum phial_status read_file(int store_fd, const char *path, size_t max, u
 		return phial_fail(err, PHIAL_MALFORMED, 0, "%s: not a regular file", path);
 	}
 	status = phial_read_all(fd, max, ret_bytes, ret_length, err);
-	return status == PHIAL_OK ? PHIAL_OK : phial_fail_prefix(err, "%s", path);
+	if (status != PHIAL_OK) {
+		(void)phial_fail_prefix(err, "%s", path);
+	}
+	return status;
 }
 
 /* Find the pinned key that made a signature. Texts name the file. */
@@ -79,7 +82,8 @@ static enum phial_status verify(const char *file, const uint8_t *bytes, size_t l
 			return PHIAL_OK;
 		}
 		if (status != PHIAL_UNTRUSTED) {
-			return phial_fail_prefix(err, ".phial/%s", file);
+			(void)phial_fail_prefix(err, ".phial/%s", file);
+			return status;
 		}
 	}
 	return phial_fail(err, PHIAL_UNTRUSTED, 0,
@@ -150,7 +154,10 @@ static enum phial_status read_list(int store_fd, enum phial_trust_kind kind,
 	}
 	phial_hash_256(bytes, length, ret_digest);
 	status = phial_trust_list_parse(kind, bytes, length, ret_list, err);
-	return status == PHIAL_OK ? PHIAL_OK : phial_fail_prefix(err, ".phial/%s", file);
+	if (status != PHIAL_OK) {
+		(void)phial_fail_prefix(err, ".phial/%s", file);
+	}
+	return status;
 }
 
 /* The signers in the form that the sealed room takes. */
@@ -240,7 +247,8 @@ enum phial_status phial_trust_write(int store_fd, const char *file, const uint8_
 		phial_minisign_sign(admin, bytes, length, comment, &signature, err);
 
 	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "sign .phial/%s", file);
+		(void)phial_fail_prefix(err, "sign .phial/%s", file);
+		return status;
 	}
 	(void)snprintf(path, sizeof(path), ".phial/%s", file);
 	status = phial_store_write(store_fd, path, bytes, length, PUBLIC_MODE, err);

@@ -147,5 +147,8 @@ enum phial_status phial_store_write(int dir_fd, const char *relative, const void
 	if (status == PHIAL_OK) {
 		status = replace(parent_fd, slash ? slash + 1 : relative, bytes, length, mode, err);
 	}
-	return status == PHIAL_OK ? PHIAL_OK : phial_fail_prefix(err, "write %s", relative);
+	if (status != PHIAL_OK) {
+		(void)phial_fail_prefix(err, "write %s", relative);
+	}
+	return status;
 }
