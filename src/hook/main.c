@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * phial-hook: the OCI hook that brings a container's secrets mount into it. It decides nothing
+ * about secrets and sees none: it asks the agent, makes the mount, hands it over to be filled, and
+ * attaches it. It never reads its environment, starts no program and opens no file of an image.
+ *
+ * Static-pie on musl; see phial-hook(8), docs/agent-protocol.md.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/capability.h"
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "hook/process.h"
+#include "hook/scan.h"
+#include "hook/talk.h"
+#include "mount/mount.h"
+
+#define CONFIG_SCAN_MAX_BYTES ((size_t)16 * 1024 * 1024)
+#define RUN_DIR_MAX_BYTES     200
+
+struct hook {
+	const char *run_dir;
+	/* START, as it goes out: the record, then the state. */
+	struct {
+		struct phial_hook_start start;
+		char state[PHIAL_HOOK_STATE_MAX];
+	} request;
+	int config_fd;
+	pid_t pid;
+	int socket_fd;
+	struct phial_hook_verdict verdict;
+	struct phial_target target;
+	int rw_fd;
+	int ro_fd;
+};
+
+/* Print a text of one or more lines, each with our name; nothing that is no plain text. */
+static void print_problems(const char *text)
+{
+	char line[PHIAL_HOOK_TEXT_BYTES];
+	struct phial_span rest = phial_span_of(text);
+	struct phial_span part;
+
+	while (phial_next_line(&rest, &part, NULL)) {
+		if (part.length == 0 || !phial_span_copy(part, line, sizeof(line))) {
+			continue;
+		}
+		for (char *c = line; *c != '\0'; c++) {
+			*c = *c >= 0x20 && *c < 0x7f ? *c : '?';
+		}
+		dprintf(STDERR_FILENO, "phial-hook: %s\n", line);
+	}
+}
+
+static const char usage[] =
+	"usage: phial-hook [--run-dir DIR] [--workload NAME]\n"
+	"An OCI hook for the createRuntime (or prestart) stage: container engines run it, with the\n"
+	"container's state on stdin and the bundle as working directory.\n";
+
+/* Stage 1. Should: take the operator's arguments. Mustn't: guess at unknown ones. */
+static enum phial_status take_arguments(struct hook *hook, int argc, char **argv,
+					struct phial_error *err)
+{
+	for (int i = 1; i < argc; i += 2) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		struct phial_span span = phial_span_of(value ? value : "");
+
+		if (strcmp(argv[i], "--workload") != 0 && strcmp(argv[i], "--run-dir") != 0) {
+			return phial_fail(err, PHIAL_USAGE, 0, "unknown argument \"%s\"; see --help",
+					  argv[i]);
+		}
+		if (span.length == 0) {
+			return phial_fail(err, PHIAL_USAGE, 0, "%s needs a value", argv[i]);
+		}
+		if (strcmp(argv[i], "--run-dir") == 0) {
+			hook->run_dir = value;
+		} else if (!phial_span_copy(span, hook->request.start.workload,
+					    PHIAL_HOOK_ARGUMENT_MAX)) {
+			return phial_fail(err, PHIAL_USAGE, 0, "--workload: the name is too long");
+		}
+	}
+	if (hook->run_dir[0] != '/' || strlen(hook->run_dir) > RUN_DIR_MAX_BYTES) {
+		return phial_fail(err, PHIAL_USAGE, 0, "--run-dir: not an absolute path");
+	}
+	return PHIAL_OK;
+}
+
+/*
+ * Stage 2. Should: read all of stdin (crun fails the container if nobody does). Mustn't: keep
+ * more than the limit, or look into it yet.
+ */
+static enum phial_status read_state(struct hook *hook, struct phial_error *err)
+{
+	size_t length = 0;
+	char beyond[4096];
+	bool is_too_long = false;
+
+	if (isatty(STDIN_FILENO)) {
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "container engines run this program, as an OCI hook; to set it up, "
+				  "run \"phial setup\"");
+	}
+	for (;;) {
+		size_t room = sizeof(hook->request.state) - length;
+		ssize_t got = read(STDIN_FILENO, room > 0 ? hook->request.state + length : beyond,
+				   room > 0 ? room : sizeof(beyond));
+
+		if (got < 0 && errno != EINTR) {
+			return phial_fail(err, PHIAL_SYSTEM, errno, "read the state on stdin");
+		}
+		if (got == 0) {
+			break;
+		}
+		is_too_long |= room == 0;
+		length += got > 0 && room > 0 ? (size_t)got : 0;
+	}
+	if (length == 0 || is_too_long) {
+		return phial_fail(err, length == 0 ? PHIAL_USAGE : PHIAL_TOO_LARGE, 0,
+				  length == 0 ? "no container state on stdin: container engines run "
+						"this program, as an OCI hook"
+					      : "the container state on stdin is over 64 KiB");
+	}
+	hook->request.start.state_length = (uint32_t)length;
+	return PHIAL_OK;
+}
+
+/*
+ * Stage 3. Should: end here, at once and without the agent, for a container that asks for
+ * nothing. Mustn't: trust anything in the config; the agent reads it for itself.
+ */
+static enum phial_status look_for_grant(struct hook *hook, bool *ret_may_grant,
+					struct phial_error *err)
+{
+	char prefix[RUN_DIR_MAX_BYTES + 32];
+	phial_auto_free uint8_t *config = NULL;
+	size_t length;
+	struct stat found;
+
+	hook->config_fd = open("config.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (hook->config_fd < 0 || fstat(hook->config_fd, &found) != 0) {
+		return phial_fail(err, PHIAL_REFUSED, errno,
+				  "config.json in the working directory (this hook belongs to the "
+				  "createRuntime or prestart stage)");
+	}
+	if (!S_ISREG(found.st_mode)) {
+		return phial_fail(err, PHIAL_REFUSED, 0, "config.json is not a regular file");
+	}
+	*ret_may_grant = true;
+	if (hook->request.start.workload[0] != '\0') {
+		return PHIAL_OK;
+	}
+	enum phial_status status =
+		phial_read_all(hook->config_fd, CONFIG_SCAN_MAX_BYTES, &config, &length, err);
+
+	if (status == PHIAL_TOO_LARGE) {
+		return PHIAL_OK; /* nobody knows what is in there: the agent will refuse it */
+	}
+	if (status != PHIAL_OK) {
+		return phial_fail_prefix(err, "config.json");
+	}
+	(void)snprintf(prefix, sizeof(prefix), "%s/" PHIAL_WORKLOAD_DIR_NAME "/", hook->run_dir);
+	*ret_may_grant =
+		phial_hook_may_grant((struct phial_span){ (const char *)config, length }, prefix);
+	if (lseek(hook->config_fd, 0, SEEK_SET) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "rewind config.json");
+	}
+	return PHIAL_OK;
+}
+
+/*
+ * Stage 4. Should: get the agent's verdict on this container. Mustn't: believe what it can
+ * check itself: the process is the one that the state names.
+ */
+static enum phial_status get_verdict(struct hook *hook, struct phial_error *err)
+{
+	const struct phial_span state = { hook->request.state, hook->request.start.state_length };
+
+	if (geteuid() != 0) {
+		return phial_fail(err, PHIAL_DENIED, 0,
+				  "must run as root: it mounts inside the container");
+	}
+	enum phial_status status = phial_hook_find_pid(state, &hook->pid, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_hook_cut_capabilities(err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_hook_connect(hook->run_dir, &hook->socket_fd, err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_hook_ask(hook->socket_fd, &hook->request.start, hook->config_fd,
+					&hook->verdict, err);
+	}
+	if (status == PHIAL_OK && hook->verdict.decision == PHIAL_HOOK_GO &&
+	    hook->verdict.pid != hook->pid) {
+		return phial_fail(err, PHIAL_MALFORMED, 0,
+				  "the agent's verdict is for another process");
+	}
+	return status;
+}
+
+/*
+ * Stage 5. Should: make the mount and have it filled. Mustn't: see a secret, or leave anything
+ * in the host's mount table: the mount is attached in this process's own namespace only.
+ */
+static enum phial_status make_mount(struct hook *hook, struct phial_error *err)
+{
+	const struct phial_mount_options options = {
+		.size_bytes = hook->verdict.size_bytes,
+		.inodes = hook->verdict.inodes,
+		.mount_label = hook->verdict.mount_label,
+		.allow_swappable = true, /* the agent is told, and may refuse it */
+	};
+	enum phial_mount_kind kind = PHIAL_MOUNT_TMPFS_SWAPPABLE;
+	enum phial_status status = phial_target_open(hook->pid, &hook->target, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_mount_create(&options, &hook->rw_fd, &hook->ro_fd, &kind, err);
+	}
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	if (kind == PHIAL_MOUNT_TMPFS_SWAPPABLE) {
+		print_problems("warning: this kernel can swap the secrets mount out");
+	}
+	return phial_hook_hand_over(hook->socket_fd, &hook->target, kind, hook->rw_fd, err);
+}
+
+/*
+ * Stage 6. Should: attach the read-only clone, give up every capability, and report. Mustn't: use
+ * any path from here on (the root is the container's), or end well before the agent has
+ * recorded the start.
+ */
+static enum phial_status attach_mount(struct hook *hook, struct phial_error *err)
+{
+	const struct phial_attach_options options = {
+		.rootfs = hook->verdict.rootfs,
+		.path = hook->verdict.target,
+		.may_over = hook->verdict.may_over == 1,
+		.grant_device = hook->verdict.grant_device,
+		.grant_inode = hook->verdict.grant_inode,
+	};
+	enum phial_status status = phial_target_attach(&hook->target, hook->ro_fd, &options, err);
+
+	if (status == PHIAL_OK) {
+		status = phial_capabilities_keep(0, err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_hook_report(hook->socket_fd, err);
+	}
+	return status;
+}
+
+static enum phial_status inject(struct hook *hook, struct phial_error *err)
+{
+	bool may_grant = false;
+	enum phial_status status = read_state(hook, err);
+
+	if (status == PHIAL_OK) {
+		status = look_for_grant(hook, &may_grant, err);
+	}
+	if (status != PHIAL_OK || !may_grant) {
+		return status;
+	}
+	status = get_verdict(hook, err);
+	if (status != PHIAL_OK || hook->verdict.decision == PHIAL_HOOK_NO_GRANT ||
+	    hook->verdict.decision == PHIAL_HOOK_DONE) {
+		return status;
+	}
+	if (hook->verdict.decision == PHIAL_HOOK_REFUSED) {
+		print_problems(hook->verdict.text);
+		err->text[0] = '\0'; /* said */
+		return (enum phial_status)hook->verdict.status;
+	}
+	status = make_mount(hook, err);
+	return status == PHIAL_OK ? attach_mount(hook, err) : status;
+}
+
+int main(int argc, char **argv)
+{
+	static struct hook hook = {
+		.run_dir = PHIAL_RUN_DIR,
+		.config_fd = -1,
+		.socket_fd = -1,
+		.target = PHIAL_TARGET_NONE,
+		.rw_fd = -1,
+		.ro_fd = -1,
+	};
+	struct phial_error err = { .status = PHIAL_OK };
+
+	if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "--help") == 0)) {
+		dprintf(STDOUT_FILENO, "%s",
+			argv[1][2] == 'v' ? "phial-hook " PHIAL_VERSION "\n" : usage);
+		return PHIAL_OK;
+	}
+	enum phial_status status = phial_hook_reset_process(&err);
+
+	if (status == PHIAL_OK) {
+		status = take_arguments(&hook, argc, argv, &err);
+	}
+	if (status == PHIAL_OK) {
+		status = inject(&hook, &err);
+	}
+	if (status != PHIAL_OK && err.text[0] != '\0') {
+		print_problems(err.text);
+	}
+	return (int)status; /* the kernel closes what is still open */
+}
