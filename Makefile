@@ -41,7 +41,7 @@ PROGRAMS  := $(BUILD)/phial $(BUILD)/phiald $(BUILD)/phial-hook
 LIBRARIES := $(BUILD)/libphial.a $(BUILD)/libphial.so.0
 
 # --- flags -------------------------------------------------------------------
-probe = $(shell $(CC) $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
+probe = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
 
 WARN := -Wall -Wextra -pedantic -Wformat=2 -Wshadow -Wconversion -Wsign-conversion \
 	-Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wwrite-strings -Wundef \
