@@ -23,15 +23,15 @@ extern "C" {
 #endif
 
 /* Limits, checked before anything is allocated. Sizes in bytes, with no NUL. */
-#define PHIAL_NAME_MAX_BYTES           200
+#define PHIAL_NAME_MAX_BYTES	       200
 #define PHIAL_NAME_COMPONENT_MAX_BYTES 63
-#define PHIAL_RECIPIENTS_MAX           256
+#define PHIAL_RECIPIENTS_MAX	       256
 #define PHIAL_SEALED_HEADER_MAX_BYTES  ((size_t)64 * 1024)
-#define PHIAL_SEALED_MAX_BYTES         ((size_t)2 * 1024 * 1024)
+#define PHIAL_SEALED_MAX_BYTES	       ((size_t)2 * 1024 * 1024)
 
 /* Values of mode and owner that mean "not given". */
 #define PHIAL_MODE_UNSET UINT32_MAX
-#define PHIAL_ID_UNSET   UINT32_MAX
+#define PHIAL_ID_UNSET	 UINT32_MAX
 
 /* Somebody a secret is sealed to: a name (one component of the name grammar) and a key. */
 struct phial_named_recipient {
@@ -56,7 +56,7 @@ struct phial_sealed_header {
 	uint64_t version;    /* milliseconds since 1970 or more, 1 to 2^53 */
 	int64_t created_s;   /* seconds since 1970 */
 	int64_t not_after_s; /* seconds since 1970; 0: does not expire */
-	uint32_t mode;       /* of the file in the container, 0000 to 0777, or PHIAL_MODE_UNSET */
+	uint32_t mode;	     /* of the file in the container, 0000 to 0777, or PHIAL_MODE_UNSET */
 	uint32_t owner_uid;  /* in the container, or PHIAL_ID_UNSET (both or none) */
 	uint32_t owner_gid;
 	struct phial_signer_public signer;
@@ -73,10 +73,11 @@ struct phial_sealed;
  * PHIAL_BAD_NAME; PHIAL_USAGE for a header field out of range; PHIAL_BAD_KEY for a
  * low-order recipient key; PHIAL_TOO_LARGE; PHIAL_SYSTEM.
  */
-PHIAL_API PHIAL_CHECKED enum phial_status
-phial_seal(const struct phial_sealed_header *header, const struct phial_secret *value,
-	   const struct phial_signer *signer, uint8_t **ret_bytes, size_t *ret_length,
-	   struct phial_error *err);
+PHIAL_API PHIAL_CHECKED enum phial_status phial_seal(const struct phial_sealed_header *header,
+						     const struct phial_secret *value,
+						     const struct phial_signer *signer,
+						     uint8_t **ret_bytes, size_t *ret_length,
+						     struct phial_error *err);
 
 /*
  * Parse a sealed file strictly: the one canonical form or nothing. bytes: borrowed, must
@@ -93,7 +94,8 @@ PHIAL_API PHIAL_CHECKED enum phial_status phial_sealed_parse(const uint8_t *byte
 PHIAL_API void phial_sealed_free(struct phial_sealed *sealed);
 
 /* The header; valid until sealed is freed. */
-PHIAL_API const struct phial_sealed_header *phial_sealed_get_header(const struct phial_sealed *sealed);
+PHIAL_API const struct phial_sealed_header *
+phial_sealed_get_header(const struct phial_sealed *sealed);
 
 /*
  * Check the signature, and that its signer is one of signers and may sign this name.
