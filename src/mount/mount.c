@@ -202,6 +202,10 @@ enum phial_status phial_mount_clone_directory(const char *path, bool is_read_onl
 	if (sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attributes) != 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "restrict the clone of %s", path);
 	}
-	*ret_fd = phial_take_fd(&fd);
+	/* A clone's descriptor is O_PATH; one that can be read and synced keeps the mount as well. */
+	*ret_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "open the clone of %s", path);
+	}
 	return PHIAL_OK;
 }
