@@ -175,9 +175,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sweep->path_count; i++) {
 		search_path(sweep, sweep->paths[i]);
 	}
-	printf("leak-sweep: %zu canaries, %u processes, %" PRIu64 " MiB of memory, %u files: "
-	       "%u found, %u not searched\n",
-	       sweep->canary_count, sweep->processes, sweep->memory_bytes >> 20, sweep->files,
-	       sweep->hits, sweep->errors);
+	printf("leak-sweep: %zu canaries, %u processes, %" PRIu64
+	       " MiB of memory (%u reservations left out), %u files: %u found, %u not searched\n",
+	       sweep->canary_count, sweep->processes, sweep->memory_bytes >> 20,
+	       sweep->reservations, sweep->files, sweep->hits, sweep->errors);
 	return sweep->hits ? 1 : sweep->errors ? 2 : 0;
 }

@@ -45,6 +45,7 @@ struct sweep {
 	unsigned int errors;
 	unsigned int processes;
 	unsigned int files;
+	unsigned int reservations; /* mappings too large to be memory */
 	uint64_t memory_bytes;
 };
 
