@@ -48,7 +48,7 @@ vectors programs
 
 # --- a store ---------------------------------------------------------------------------
 
-STORE=$WORK/store
+STORE=$WORK/by-hand
 mkdir -p "$STORE/.phial" "$STORE/web" "$STORE/a/b/c"
 cp "$VECTORS/good/newline.sealed" "$STORE/web/db_password.sealed"
 cp "$VECTORS/good/name-four.sealed" "$STORE/a/b/c/d.sealed"
@@ -93,4 +93,20 @@ sed '/^untrusted comment: /,$d' "$F" >"$WORK/signed"
 sed -n '/^untrusted comment: /,$p' "$F" >"$WORK/signed.minisig"
 check "minisign -V passes the signature" minisign -V -m "$WORK/signed" \
 	-P "$(sed -n 's/^alice //p' "$VECTORS/keys/signers")"
+
+# --- a store that phial itself made ----------------------------------------------------
+
+if [ -x "$PHIAL" ]; then
+	make_store
+	CANARY=$(canary)
+	check "phial seals" "$PHIAL" seal --store "$STORE" --from <(printf %s "$CANARY") web/api_key
+	for way in $WAYS; do
+		exits 0 "phial's store with $way" recover --use "$way" \
+			-i "$XDG_CONFIG_HOME/phial/identity" -o "$WORK/phial-$way" "$STORE" \
+			--trust "$(tail -n 1 "$XDG_CONFIG_HOME/phial/trust" | tr -d '\n')"
+		is "$(cat "$WORK/phial-$way/web/api_key")" "$CANARY" "phial's store with $way: the value"
+	done
+else
+	skip "$PHIAL is not built" "a store that phial itself made"
+fi
 finish
