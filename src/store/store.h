@@ -76,9 +76,10 @@ PHIAL_CHECKED enum phial_status phial_store_write(int dir_fd, const char *relati
 						  unsigned int mode, struct phial_error *err);
 
 /*
- * Of several candidates, the one most like a mistyped word, or NULL if none is near (at most
- * two edits, and fewer than the word has bytes). word, candidates: NUL-terminated; those over
- * 200 bytes are passed over. For "no workload "wbe", did you mean "web"?".
+ * Of several candidates, the one most like a mistyped word, or NULL if none is near: at most two
+ * bytes changed, added, left out or swapped, one in a word of less than five. word,
+ * candidates: NUL-terminated; empty ones and those over 200 bytes are passed over; the first
+ * of equally near ones is given. For "no workload "wbe", did you mean "web"?".
  */
 const char *phial_nearest(const char *word, const char *const *candidates, size_t count);
 
