@@ -82,8 +82,10 @@ finish() {
 check() {
 	local description=$1 output status
 	shift
-	output=$("$@" 2>&1 </dev/null)
+	"$@" >"$WORK/.output" 2>&1 </dev/null # no subshell: a function may set variables
 	status=$?
+	output=$(cat "$WORK/.output")
+	rm -f "$WORK/.output"
 	if [ $status -eq 0 ]; then
 		ok "$description"
 	else
@@ -98,8 +100,10 @@ check() {
 exits() {
 	local want=$1 description=$2 got
 	shift 2
-	OUTPUT=$("$@" 2>&1 </dev/null)
+	"$@" >"$WORK/.output" 2>&1 </dev/null
 	got=$?
+	OUTPUT=$(cat "$WORK/.output")
+	rm -f "$WORK/.output"
 	if [ "$got" -eq "$want" ]; then
 		ok "$description"
 		return 0
@@ -119,6 +123,20 @@ is() {
 	fi
 	not_ok "$*"
 	diag "got:    $got" "wanted: $want"
+	return 1
+}
+
+# is_value GOT WANTED DESCRIPTION...: the same for secrets: on failure neither is printed, or the
+# log would be the leak that `sweep` then finds
+is_value() {
+	local got=$1 want=$2
+	shift 2
+	if [ "$got" = "$want" ]; then
+		ok "$*"
+		return 0
+	fi
+	not_ok "$*"
+	diag "got other bytes: ${#got} of them, wanted ${#want}"
 	return 1
 }
 

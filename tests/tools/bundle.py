@@ -79,6 +79,13 @@ def make_rootfs(rootfs, options):
         os.makedirs(rootfs + path, mode=0o755, exist_ok=True)
 
 
+def give_rootfs(rootfs, owner):
+    """As an engine does for a user namespace: the image belongs to the container's root."""
+    for folder, folders, names in os.walk(rootfs):
+        for name in [""] + folders + names:
+            os.chown(os.path.join(folder, name), owner, owner, follow_symlinks=False)
+
+
 def add_user_namespace(config, first_id):
     mapping = [{"containerID": 0, "hostID": first_id, "size": 65536}]
     config["linux"]["namespaces"].append({"type": "user"})
@@ -160,6 +167,8 @@ def main():
     os.umask(0o022)
     os.makedirs(rootfs)
     make_rootfs(rootfs, options)
+    if options.userns is not None:
+        give_rootfs(rootfs, options.userns)
     config = base_config()
     apply_options(config, options)
     for statements in options.edit:
