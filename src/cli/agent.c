@@ -59,6 +59,12 @@ static enum phial_status ask_agent(const char *run_dir, enum phial_admin_frame r
 	if (status == PHIAL_OK) {
 		status = phial_frame_receive(fd, &reply, sizeof(reply), &frame, err);
 	}
+	if (status == PHIAL_NO_AGENT) {
+		return phial_fail_prefix(err, "no agent answers, start phiald or see its log");
+	}
+	if (status == PHIAL_DENIED && geteuid() != 0) {
+		return phial_fail_prefix(err, "only root may ask the agent, use sudo");
+	}
 	if (status == PHIAL_GONE) {
 		return phial_fail(err, PHIAL_NO_AGENT, 0,
 				  "the agent closed the connection: see its log");

@@ -421,6 +421,9 @@ enum phial_status phial_cli_init(const struct phial_cli_call *call, struct phial
 	if (status == PHIAL_OK) {
 		status = my_keys(&state, &passphrases, err);
 	}
+	sigset_t before;
+
+	phial_cli_hold_signals(&before);
 	if (status == PHIAL_OK) {
 		status = make_store(call, &state, err);
 	}
@@ -429,6 +432,7 @@ enum phial_status phial_cli_init(const struct phial_cli_call *call, struct phial
 	} else {
 		say_what_next(call, &state);
 	}
+	phial_cli_release_signals(&before);
 	phial_signer_free(state.signer);
 	phial_trust_list_free(&state.recipients);
 	phial_trust_list_free(&state.signers);

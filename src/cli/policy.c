@@ -194,10 +194,14 @@ enum phial_status phial_cli_policy_sign(const struct phial_cli_call *call, struc
 	if (status == PHIAL_OK) {
 		status = phial_cli_store_load_admin(&file.store, &passphrases, &admin, err);
 	}
+	sigset_t before;
+
+	phial_cli_hold_signals(&before);
 	if (status == PHIAL_OK) {
 		status = phial_trust_write(file.store.fd, "policy.json", file.bytes, file.length,
 					   admin, err);
 	}
+	phial_cli_release_signals(&before);
 	if (status == PHIAL_OK) {
 		printf("signed with serial %" PRIu64 " (hosts refuse it unless the serial grew)\n",
 		       serial);

@@ -387,9 +387,13 @@ static enum phial_status seal_value(struct seal_job *job, const struct phial_sec
 	if (status != PHIAL_OK) {
 		return phial_fail_prefix(err, "%s", job->name);
 	}
+	sigset_t before;
+
+	phial_cli_hold_signals(&before);
 	status = job->store.fd >= 0
 			 ? phial_store_write(job->store.fd, job->path, bytes, length, 0644, err)
 			 : phial_cli_write_file(job->path, bytes, length, 0644, err);
+	phial_cli_release_signals(&before);
 	if (status == PHIAL_OK) {
 		say_sealed(job);
 	}

@@ -82,8 +82,30 @@ enum phial_status phial_cli_store_write_list(struct phial_cli_store *store,
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	return phial_trust_write(store->fd, is_recipients ? "recipients" : "signers",
-				 (const uint8_t *)text, length, admin, err);
+	sigset_t before;
+
+	phial_cli_hold_signals(&before);
+	status = phial_trust_write(store->fd, is_recipients ? "recipients" : "signers",
+				   (const uint8_t *)text, length, admin, err);
+	phial_cli_release_signals(&before);
+	return status;
+}
+
+void phial_cli_hold_signals(sigset_t *ret_before)
+{
+	static const int held[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP };
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	for (size_t i = 0; i < PHIAL_COUNT(held); i++) {
+		sigaddset(&signals, held[i]);
+	}
+	sigprocmask(SIG_BLOCK, &signals, ret_before);
+}
+
+void phial_cli_release_signals(const sigset_t *before)
+{
+	sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 void phial_cli_sealed_free(struct phial_cli_sealed *sealed)

@@ -3,6 +3,7 @@
 #ifndef PHIAL_CLI_STORE_H
 #define PHIAL_CLI_STORE_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,13 @@ PHIAL_CHECKED enum phial_status phial_cli_store_write_list(struct phial_cli_stor
 							   enum phial_trust_kind kind,
 							   const struct phial_signer *admin,
 							   struct phial_error *err);
+
+/*
+ * Hold back the signals by which people end or stop a program, while files are written, so that
+ * no temporary file is left. ret_before: for phial_cli_release_signals(), which lets them through.
+ */
+void phial_cli_hold_signals(sigset_t *ret_before);
+void phial_cli_release_signals(const sigset_t *before);
 
 /* One sealed file of a store; used for many, one after the other. Starts zeroed. */
 struct phial_cli_sealed {
