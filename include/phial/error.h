@@ -82,8 +82,9 @@ PHIAL_API enum phial_status phial_fail(struct phial_error *err, enum phial_statu
 
 /*
  * Put context in front of a recorded failure: "web/db: " + what was recorded.
- * err: a record that phial_fail() filled; may be NULL. Returns err's status
- * (PHIAL_SYSTEM if err is NULL), for use in a return statement.
+ * err: a record that phial_fail() filled; may be NULL. Returns err's status, for
+ * use in a return statement, or PHIAL_SYSTEM if err is NULL: a caller whose own
+ * caller may pass NULL returns the status that it has instead.
  */
 PHIAL_API enum phial_status phial_fail_prefix(struct phial_error *err, const char *format, ...)
 	PHIAL_PRINTF(2, 3);
