@@ -39,10 +39,11 @@ static void must(struct maker *maker, enum phial_status status)
 
 static void write_file(struct maker *maker, const char *name, const void *bytes, size_t length)
 {
+	mode_t mode = strcmp(name, "identity") == 0 ? 0600 : 0644;
 	char path[4096];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", maker->directory, name);
-	phial_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	phial_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
 
 	if (fd < 0) {
 		bench_fail(path);
@@ -192,6 +193,7 @@ int main(int argc, char **argv)
 	if (argc != 4) {
 		bench_fail("usage: make_store DIR COUNT BYTES");
 	}
+	umask(022);
 	maker.directory = argv[1];
 	maker.bytes = bench_parse_number(argv[3], PHIAL_SECRET_MAX_BYTES);
 	must(&maker, phial_secret_new(maker.bytes, &maker.value, &maker.err));
