@@ -21,11 +21,11 @@ extern "C" {
 
 /* Bytes of "age1..." and of "RW..." text, each with its NUL. */
 #define PHIAL_RECIPIENT_TEXT_BYTES 63
-#define PHIAL_SIGNER_TEXT_BYTES    57
+#define PHIAL_SIGNER_TEXT_BYTES	   57
 
 /* The largest key file that is read, in bytes, and the most identities in one. */
 #define PHIAL_KEY_FILE_MAX_BYTES ((size_t)64 * 1024)
-#define PHIAL_IDENTITIES_MAX     64
+#define PHIAL_IDENTITIES_MAX	 64
 
 /* An age X25519 public key. */
 struct phial_recipient {
@@ -49,9 +49,9 @@ struct phial_signer;
  * PHIAL_BAD_KEY (wrong kind, wrong length, checksum: the text says which, and
  * never quotes the input). See BIP 173 for the checksum.
  */
-PHIAL_API PHIAL_CHECKED enum phial_status phial_recipient_parse(const char *text,
-								struct phial_recipient *ret_recipient,
-								struct phial_error *err);
+PHIAL_API PHIAL_CHECKED enum phial_status
+phial_recipient_parse(const char *text, struct phial_recipient *ret_recipient,
+		      struct phial_error *err);
 
 /* Write "age1..." with its NUL. */
 PHIAL_API void phial_recipient_format(const struct phial_recipient *recipient,
@@ -99,9 +99,9 @@ PHIAL_API void phial_identities_recipient(const struct phial_identities *identit
  * and 256 MiB at 18.
  */
 PHIAL_API PHIAL_CHECKED enum phial_status
-phial_passphrase_encrypt(const struct phial_secret *plaintext, const struct phial_secret *passphrase,
-			 unsigned int log_n, struct phial_secret **ret_file,
-			 struct phial_error *err);
+phial_passphrase_encrypt(const struct phial_secret *plaintext,
+			 const struct phial_secret *passphrase, unsigned int log_n,
+			 struct phial_secret **ret_file, struct phial_error *err);
 
 /*
  * Parse "RW..." (base64 of 42 bytes). Returns PHIAL_OK or PHIAL_BAD_KEY, never quoting
@@ -138,9 +138,10 @@ PHIAL_API bool phial_signer_needs_passphrase(const struct phial_secret *file);
  * ret_signer: freed with phial_signer_free(). Returns PHIAL_OK; PHIAL_BAD_KEY;
  * PHIAL_BAD_PASSPHRASE; PHIAL_SYSTEM.
  */
-PHIAL_API PHIAL_CHECKED enum phial_status
-phial_signer_parse(const struct phial_secret *file, const struct phial_secret *passphrase,
-		   struct phial_signer **ret_signer, struct phial_error *err);
+PHIAL_API PHIAL_CHECKED enum phial_status phial_signer_parse(const struct phial_secret *file,
+							     const struct phial_secret *passphrase,
+							     struct phial_signer **ret_signer,
+							     struct phial_error *err);
 
 /* Wipe and free. signer: may be NULL. */
 PHIAL_API void phial_signer_free(struct phial_signer *signer);

@@ -12,13 +12,13 @@
 #include "base/parse.h"
 #include "crypt/crypt.h"
 
-#define PHIAL_AGE_VERSION_LINE "age-encryption.org/v1"
-#define PHIAL_AGE_X25519_INFO  "age-encryption.org/v1/X25519"
-#define PHIAL_AGE_SCRYPT_INFO  "age-encryption.org/v1/scrypt"
-#define PHIAL_AGE_NONCE_BYTES  16
-#define PHIAL_AGE_SALT_BYTES   16
-#define PHIAL_AGE_TAG_BYTES    16
-#define PHIAL_AGE_CHUNK_BYTES  ((size_t)64 * 1024)
+#define PHIAL_AGE_VERSION_LINE	     "age-encryption.org/v1"
+#define PHIAL_AGE_X25519_INFO	     "age-encryption.org/v1/X25519"
+#define PHIAL_AGE_SCRYPT_INFO	     "age-encryption.org/v1/scrypt"
+#define PHIAL_AGE_NONCE_BYTES	     16
+#define PHIAL_AGE_SALT_BYTES	     16
+#define PHIAL_AGE_TAG_BYTES	     16
+#define PHIAL_AGE_CHUNK_BYTES	     ((size_t)64 * 1024)
 #define PHIAL_AGE_SEALED_CHUNK_BYTES (PHIAL_AGE_CHUNK_BYTES + PHIAL_AGE_TAG_BYTES)
 
 enum phial_age_stanza_kind {

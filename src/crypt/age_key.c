@@ -47,8 +47,7 @@ void phial_age_header_mac(const struct phial_age_key *key, const void *header, s
 }
 
 bool phial_age_wrapping_key(const uint8_t secret[static 32], const uint8_t peer[static 32],
-			    const struct phial_age_exchange *exchange,
-			    uint8_t ret_key[static 32])
+			    const struct phial_age_exchange *exchange, uint8_t ret_key[static 32])
 {
 	uint8_t shared[32];
 
@@ -91,8 +90,8 @@ void phial_age_wrap(const uint8_t wrapping_key[static 32], const struct phial_ag
 						  0, NULL, zero_nonce, wrapping_key);
 }
 
-bool phial_age_unwrap_key(const uint8_t wrapping_key[static 32],
-			  const uint8_t wrapped[static 32], struct phial_age_key *ret_key)
+bool phial_age_unwrap_key(const uint8_t wrapping_key[static 32], const uint8_t wrapped[static 32],
+			  struct phial_age_key *ret_key)
 {
 	static const uint8_t zero_nonce[12];
 
@@ -104,8 +103,7 @@ void phial_age_body_key(const struct phial_age_key *key,
 			const uint8_t nonce[static PHIAL_AGE_NONCE_BYTES],
 			uint8_t ret_key[static 32])
 {
-	phial_hkdf_sha256(key->b, sizeof(key->b), nonce, PHIAL_AGE_NONCE_BYTES, "payload",
-			  ret_key);
+	phial_hkdf_sha256(key->b, sizeof(key->b), nonce, PHIAL_AGE_NONCE_BYTES, "payload", ret_key);
 }
 
 void phial_age_chunk_nonce(uint64_t number, bool is_last, uint8_t ret_nonce[static 12])

@@ -54,9 +54,9 @@ static enum phial_status try_identities(const struct phial_age_stanza *stanza, s
 	size_t end = hint ? hint->identity + 1 : phial_identities_count(identities);
 
 	for (size_t i = first; i < end; i++) {
-		enum phial_status status = try_stanza(stanza, number,
-						      phial_identities_get(identities, i),
-						      ret_key, err);
+		enum phial_status status =
+			try_stanza(stanza, number, phial_identities_get(identities, i), ret_key,
+				   err);
 
 		if (status != PHIAL_NOT_RECIPIENT) {
 			return status;
@@ -76,8 +76,8 @@ static struct phial_span stanzas_of(const struct phial_age_file *file)
 
 enum phial_status phial_age_unwrap(const struct phial_age_file *file,
 				   const struct phial_identities *identities,
-				   const struct phial_age_hint *hint,
-				   struct phial_age_key *ret_key, struct phial_error *err)
+				   const struct phial_age_hint *hint, struct phial_age_key *ret_key,
+				   struct phial_error *err)
 {
 	struct phial_span rest = stanzas_of(file);
 	struct phial_age_stanza stanza;
@@ -104,8 +104,7 @@ enum phial_status phial_age_unwrap(const struct phial_age_file *file,
 				  "it is encrypted with a passphrase, not to a key");
 	}
 	return phial_fail(err, PHIAL_NOT_RECIPIENT, 0,
-			  "none of its %zu recipients is an identity at hand",
-			  file->stanza_count);
+			  "none of its %zu recipients is an identity at hand", file->stanza_count);
 }
 
 enum phial_status phial_age_unwrap_passphrase(const struct phial_age_file *file,
@@ -263,8 +262,8 @@ enum phial_status phial_age_decrypt(const struct phial_age_file *file,
 		return refuse_capacity(file, capacity + prefix_length, err);
 	}
 	start_stream(file, key, &stream);
-	bool is_right = open_with_prefix(&stream, ret_prefix, prefix_length,
-					 phial_secret_bytes(out));
+	bool is_right =
+		open_with_prefix(&stream, ret_prefix, prefix_length, phial_secret_bytes(out));
 
 	sodium_memzero(&stream, sizeof(stream));
 	if (!is_right) {

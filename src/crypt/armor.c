@@ -22,8 +22,8 @@ struct reader {
 static enum phial_status refuse(const struct reader *reader, const char *why,
 				struct phial_error *err)
 {
-	return phial_fail(err, PHIAL_MALFORMED, 0, "age armor: line %zu: %s",
-			  reader->line_number, why);
+	return phial_fail(err, PHIAL_MALFORMED, 0, "age armor: line %zu: %s", reader->line_number,
+			  why);
 }
 
 static bool is_space(char c)
@@ -104,7 +104,8 @@ enum phial_status phial_armor_parse(struct phial_span text, bool is_strict, uint
 		return refuse(&reader, "not the begin line of an age file", err);
 	}
 	/* 4 columns hold 3 bytes at most, so this is enough for any text; never 0 bytes. */
-	phial_auto_free uint8_t *bytes = malloc(reader.rest.length / 4 * 3 + PHIAL_ARMOR_LINE_BYTES);
+	phial_auto_free uint8_t *bytes =
+		malloc(reader.rest.length / 4 * 3 + PHIAL_ARMOR_LINE_BYTES);
 
 	if (!bytes) {
 		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "age armor");

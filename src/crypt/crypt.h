@@ -69,16 +69,16 @@ enum phial_age_form {
 
 /* A parsed age file: where its parts lie. Starts as { 0 }; freed by phial_age_file_free(). */
 struct phial_age_file {
-	uint8_t *owned;		/* the bytes under an armor, else NULL and all is borrowed */
-	const uint8_t *header;	/* from "age-encryption.org/v1" to "---", what the MAC covers */
+	uint8_t *owned;	       /* the bytes under an armor, else NULL and all is borrowed */
+	const uint8_t *header; /* from "age-encryption.org/v1" to "---", what the MAC covers */
 	size_t header_length;
 	uint8_t mac[32];
-	const uint8_t *body;	/* nonce and chunks */
+	const uint8_t *body; /* nonce and chunks */
 	size_t body_length;
 	size_t plaintext_length; /* bytes that the body's length says it holds */
-	size_t stanza_count;	/* 1 to PHIAL_AGE_STANZAS_MAX */
-	size_t x25519_count;	/* how many of them are X25519 stanzas; well formed */
-	bool has_passphrase;	/* the one stanza is a scrypt stanza; well formed */
+	size_t stanza_count;	 /* 1 to PHIAL_AGE_STANZAS_MAX */
+	size_t x25519_count;	 /* how many of them are X25519 stanzas; well formed */
+	bool has_passphrase;	 /* the one stanza is a scrypt stanza; well formed */
 };
 
 #define phial_auto_age_file phial_auto(phial_age_file_free)
@@ -90,7 +90,7 @@ struct phial_age_key {
 
 /* Which stanza is for which identity, when the caller knows: only these are tried. */
 struct phial_age_hint {
-	size_t stanza;   /* counted from 0 over all stanzas */
+	size_t stanza;	 /* counted from 0 over all stanzas */
 	size_t identity; /* index into the identities */
 };
 
@@ -101,10 +101,11 @@ struct phial_age_hint {
  * without the NUL. Returns PHIAL_OK; PHIAL_USAGE for a count out of range; PHIAL_BAD_KEY for a
  * low-order recipient; PHIAL_TOO_LARGE; PHIAL_SYSTEM.
  */
-PHIAL_CHECKED enum phial_status
-phial_age_encrypt(const struct phial_recipient *recipients, size_t count,
-		  const struct phial_secret *plaintext, char **ret_text, size_t *ret_length,
-		  struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_age_encrypt(const struct phial_recipient *recipients,
+						  size_t count,
+						  const struct phial_secret *plaintext,
+						  char **ret_text, size_t *ret_length,
+						  struct phial_error *err);
 
 /*
  * Parse strictly, without any key. bytes: borrowed, must outlive ret_file. ret_file: on success

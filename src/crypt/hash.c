@@ -23,8 +23,7 @@ void phial_hash_256(const void *bytes, size_t length, uint8_t ret_hash[static PH
 	crypto_generichash_blake2b(ret_hash, PHIAL_HASH_BYTES, bytes, length, NULL, 0);
 }
 
-void phial_hash_256_hex(const void *bytes, size_t length,
-			char ret_hex[static PHIAL_HASH_HEX_BYTES])
+void phial_hash_256_hex(const void *bytes, size_t length, char ret_hex[static PHIAL_HASH_HEX_BYTES])
 {
 	uint8_t hash[PHIAL_HASH_BYTES];
 
@@ -52,6 +51,12 @@ enum phial_status phial_random_bytes(void *ret_bytes, size_t length, struct phia
 	return status;
 }
 
+static int sodium_variant(enum phial_base64 variant)
+{
+	return variant == PHIAL_BASE64_PADDED ? sodium_base64_VARIANT_ORIGINAL
+					      : sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
+}
+
 /*
  * libsodium 1.0.18 takes a byte over 127, as a signed char, for '+' or '/': it would give a file
  * a second form. So they are refused before it sees them.
@@ -69,14 +74,10 @@ static bool is_ascii(struct phial_span text)
 bool phial_base64_decode(struct phial_span text, enum phial_base64 variant, uint8_t *ret_bytes,
 			 size_t capacity, size_t *ret_length)
 {
-	int sodium_variant = variant == PHIAL_BASE64_PADDED ?
-				     sodium_base64_VARIANT_ORIGINAL :
-				     sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
-
 	/* Without an end pointer libsodium wants every byte used, and no stray low bits. */
 	return is_ascii(text) &&
 	       sodium_base642bin(ret_bytes, capacity, text.text, text.length, NULL, ret_length,
-				 NULL, sodium_variant) == 0;
+				 NULL, sodium_variant(variant)) == 0;
 }
 
 bool phial_base64_decode_exactly(struct phial_span text, enum phial_base64 variant,
@@ -91,10 +92,6 @@ bool phial_base64_decode_exactly(struct phial_span text, enum phial_base64 varia
 void phial_base64_encode(const void *bytes, size_t length, enum phial_base64 variant,
 			 char *ret_text, size_t text_bytes)
 {
-	int sodium_variant = variant == PHIAL_BASE64_PADDED ?
-				     sodium_base64_VARIANT_ORIGINAL :
-				     sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
-
-	assert(text_bytes >= sodium_base64_encoded_len(length, sodium_variant));
-	sodium_bin2base64(ret_text, text_bytes, bytes, length, sodium_variant);
+	assert(text_bytes >= sodium_base64_encoded_len(length, sodium_variant(variant)));
+	sodium_bin2base64(ret_text, text_bytes, bytes, length, sodium_variant(variant));
 }

@@ -105,8 +105,9 @@ enum phial_status phial_identity_generate(int64_t created_s, struct phial_secret
 	phial_recipient_format(&identity.recipient, recipient_text);
 	phial_format_time(created_s, created);
 	phial_text_add(&comments, "# created: %s\n# public key: %s\n", created, recipient_text);
-	status = comments.has_failed ? phial_fail(err, PHIAL_SYSTEM, ENOMEM, "key file") :
-				       phial_secret_append(file, comments.bytes, comments.length, err);
+	status = comments.has_failed
+			 ? phial_fail(err, PHIAL_SYSTEM, ENOMEM, "key file")
+			 : phial_secret_append(file, comments.bytes, comments.length, err);
 	if (status == PHIAL_OK) {
 		status = add_identity_line(file, &identity, err);
 	}
@@ -143,9 +144,9 @@ static const char *parse_identity(struct phial_span line, struct phial_identity 
 	}
 	const char *problem = phial_bech32_parse(line, &parts);
 
-	if (!problem && (strcmp(parts.prefix, IDENTITY_PREFIX) != 0 ||
-			 !phial_bech32_bytes(&parts, ret_identity->secret,
-					     sizeof(ret_identity->secret)))) {
+	if (!problem &&
+	    (strcmp(parts.prefix, IDENTITY_PREFIX) != 0 ||
+	     !phial_bech32_bytes(&parts, ret_identity->secret, sizeof(ret_identity->secret)))) {
 		problem = "not a key of 32 bytes";
 	}
 	sodium_memzero(&parts, sizeof(parts));

@@ -12,12 +12,12 @@
 #include "crypt/encoding.h"
 #include "crypt/signer.h"
 
-#define TRUSTED_PREFIX	      "trusted comment: "
-#define TRUSTED_COMMENT_MAX   256
-#define TRUSTED_READ_MAX      1024 /* minisign puts file names into it */
-#define LEGACY_ALGORITHM      "Ed"
-#define SIGNATURE_TEXT_BYTES  PHIAL_BASE64_TEXT_BYTES(74)
-#define GLOBAL_TEXT_BYTES     PHIAL_BASE64_TEXT_BYTES(64)
+#define TRUSTED_PREFIX	     "trusted comment: "
+#define TRUSTED_COMMENT_MAX  256
+#define TRUSTED_READ_MAX     1024 /* minisign puts file names into it */
+#define LEGACY_ALGORITHM     "Ed"
+#define SIGNATURE_TEXT_BYTES PHIAL_BASE64_TEXT_BYTES(74)
+#define GLOBAL_TEXT_BYTES    PHIAL_BASE64_TEXT_BYTES(64)
 
 /* The second line of a signature. */
 struct signature_record {
@@ -74,9 +74,10 @@ enum phial_status phial_minisign_sign(const struct phial_signer *signer, const u
 	char global_text[GLOBAL_TEXT_BYTES];
 
 	if (comment.length > TRUSTED_COMMENT_MAX || !is_printable_ascii(comment)) {
-		return phial_fail(err, PHIAL_USAGE, 0,
-				  "a trusted comment is one line of at most %d printable characters",
-				  TRUSTED_COMMENT_MAX);
+		return phial_fail(
+			err, PHIAL_USAGE, 0,
+			"a trusted comment is one line of at most %d printable characters",
+			TRUSTED_COMMENT_MAX);
 	}
 	const uint8_t *key = phial_secret_const_bytes(signer->key);
 

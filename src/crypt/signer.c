@@ -85,11 +85,13 @@ static enum phial_status apply_passphrase(struct secret_record *record,
 	uint8_t stream[sizeof(struct masked_part)];
 	uint8_t *bytes = (uint8_t *)&record->part;
 
-	if (crypto_pwhash_scryptsalsa208sha256(
-		    stream, sizeof(stream), (const char *)phial_secret_const_bytes(passphrase),
-		    phial_secret_length(passphrase), record->salt, load_le64(record->operations),
-		    (size_t)load_le64(record->memory)) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "scrypt needs %" PRIu64 " MiB of memory",
+	if (crypto_pwhash_scryptsalsa208sha256(stream, sizeof(stream),
+					       (const char *)phial_secret_const_bytes(passphrase),
+					       phial_secret_length(passphrase), record->salt,
+					       load_le64(record->operations),
+					       (size_t)load_le64(record->memory)) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno,
+				  "scrypt needs %" PRIu64 " MiB of memory",
 				  load_le64(record->memory) / 1024 / 1024);
 	}
 	for (size_t i = 0; i < sizeof(stream); i++) {
@@ -120,7 +122,8 @@ static enum phial_status read_record(const struct phial_secret *file,
 				   phial_secret_length(file) };
 	struct phial_span line;
 
-	if (!phial_next_line(&rest, &line, NULL) || !phial_span_skip(&line, PHIAL_UNTRUSTED_PREFIX) ||
+	if (!phial_next_line(&rest, &line, NULL) ||
+	    !phial_span_skip(&line, PHIAL_UNTRUSTED_PREFIX) ||
 	    !phial_next_line(&rest, &line, NULL)) {
 		return phial_fail(err, PHIAL_BAD_KEY, 0,
 				  "not a minisign secret key file (a comment line and a key line)");
@@ -153,8 +156,8 @@ bool phial_signer_needs_passphrase(const struct phial_secret *file)
 	return needs;
 }
 
-static enum phial_status unmask(struct secret_record *record,
-				const struct phial_secret *passphrase, struct phial_error *err)
+static enum phial_status unmask(struct secret_record *record, const struct phial_secret *passphrase,
+				struct phial_error *err)
 {
 	uint8_t checksum[32];
 

@@ -106,8 +106,10 @@ static char *encrypt(struct fixture *fixture, size_t count, size_t *ret_length)
 
 static void every_size_comes_back(void **state)
 {
-	static const size_t sizes[] = { 0,	   1,	      31,	 CHUNK - 1,
-					CHUNK,	   CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 71,
+	static const size_t sizes[] = { 0,	   1,
+					31,	   CHUNK - 1,
+					CHUNK,	   CHUNK + 1,
+					2 * CHUNK, 2 * CHUNK + 71,
 					300000,	   PHIAL_SECRET_MAX_BYTES };
 	struct fixture *fixture = *state;
 
@@ -133,8 +135,10 @@ static void every_size_comes_back(void **state)
 static void prefixes_are_given_apart(void **state)
 {
 	static const size_t prefixes[] = { 0, 1, 71, 256 };
-	static const size_t rests[] = { 0, 1, 70, 100, CHUNK - 71, CHUNK - 1, CHUNK, CHUNK + 10,
-					3 * CHUNK, PHIAL_SECRET_MAX_BYTES };
+	static const size_t rests[] = {
+		0,	   1,	  70,	      100,	 CHUNK - 71,
+		CHUNK - 1, CHUNK, CHUNK + 10, 3 * CHUNK, PHIAL_SECRET_MAX_BYTES
+	};
 	struct fixture *fixture = *state;
 	uint8_t prefix[256];
 
@@ -252,9 +256,9 @@ static void every_changed_armor_byte_is_refused(void **state)
 		char was = *at;
 
 		*at = others[i % PHIAL_COUNT(others)];
-		if (*at != was && open_file(text, length, PHIAL_AGE_STRICT_ARMOR,
-					    fixture->identities[0], fixture->out,
-					    NULL) == PHIAL_OK) {
+		if (*at != was &&
+		    open_file(text, length, PHIAL_AGE_STRICT_ARMOR, fixture->identities[0],
+			      fixture->out, NULL) == PHIAL_OK) {
 			fail_msg("byte %zu may be %d", i / PHIAL_COUNT(others), *at);
 		}
 		*at = was;
@@ -286,8 +290,8 @@ static void strict_armor_is_one_form(void **state)
 		bool is_cr; /* line ends are CRLF */
 		enum phial_status any;
 	} cases[] = {
-		{ "\n", "", false, PHIAL_OK },	   { "", "\n", false, PHIAL_OK },
-		{ "  ", " \t\n", false, PHIAL_OK }, { "", "", true, PHIAL_OK },
+		{ "\n", "", false, PHIAL_OK },	     { "", "\n", false, PHIAL_OK },
+		{ "  ", " \t\n", false, PHIAL_OK },  { "", "", true, PHIAL_OK },
 		{ "x", "", false, PHIAL_MALFORMED }, { "", "x", false, PHIAL_MALFORMED },
 	};
 	struct fixture *fixture = *state;
@@ -443,8 +447,8 @@ static enum phial_status parse_repeated(const char *stanza, size_t count, struct
 		phial_text_add(&text, "%s", stanza);
 	}
 	phial_text_add(&text, "--- AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n%32s", "");
-	enum phial_status status = phial_age_parse((uint8_t *)text.bytes, text.length,
-						   PHIAL_AGE_ANY_FORM, &file, err);
+	enum phial_status status =
+		phial_age_parse((uint8_t *)text.bytes, text.length, PHIAL_AGE_ANY_FORM, &file, err);
 
 	phial_age_file_free(&file);
 	return status;
@@ -453,11 +457,12 @@ static enum phial_status parse_repeated(const char *stanza, size_t count, struct
 static void large_headers_are_refused(void **state)
 {
 	static const char small[] = "-> a\n\n";
-	static const char large[] = "-> aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
-				    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
-				    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
-				    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
-				    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n\n";
+	static const char large[] =
+		"-> aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n\n";
 	struct phial_error err = { 0 };
 
 	(void)state;
@@ -517,7 +522,7 @@ static void files_never_repeat(void **state)
 	uint8_t *first = encrypt_binary(fixture, 1, &length);
 	uint8_t *second = encrypt_binary(fixture, 1, &length);
 
-	assert_memory_not_equal(first + 33, second + 33, 43);		 /* the share */
+	assert_memory_not_equal(first + 33, second + 33, 43);			/* the share */
 	assert_memory_not_equal(first + length - 72, second + length - 72, 16); /* the nonce */
 	free(first);
 	free(second);

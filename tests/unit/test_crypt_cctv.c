@@ -66,8 +66,8 @@ static bool inflate_file(struct phial_span rest, struct vector *vector)
 	uLongf length = FILE_MAX_BYTES;
 
 	vector->owned = malloc(FILE_MAX_BYTES);
-	if (!vector->owned || uncompress(vector->owned, &length, (const Bytef *)rest.text,
-					 rest.length) != Z_OK) {
+	if (!vector->owned ||
+	    uncompress(vector->owned, &length, (const Bytef *)rest.text, rest.length) != Z_OK) {
 		return false;
 	}
 	vector->file = vector->owned;
@@ -119,8 +119,8 @@ static enum phial_status decrypt(const struct vector *vector, const struct phial
 	phial_auto_free uint8_t *out = malloc(file->plaintext_length + 1);
 	phial_auto_secret struct phial_secret *secret = NULL;
 	enum phial_status status =
-		out ? phial_age_decrypt_bytes(file, key, out, file->plaintext_length, err) :
-		      phial_fail(err, PHIAL_SYSTEM, 0, "memory");
+		out ? phial_age_decrypt_bytes(file, key, out, file->plaintext_length, err)
+		    : phial_fail(err, PHIAL_SYSTEM, 0, "memory");
 
 	if (status != PHIAL_OK) {
 		return status;
@@ -137,9 +137,9 @@ static enum phial_status decrypt(const struct vector *vector, const struct phial
 		status = phial_age_decrypt(file, key, NULL, 0, secret, err);
 	}
 	if (status == PHIAL_OK) {
-		*ret_is_same &= phial_secret_length(secret) == file->plaintext_length &&
-				memcmp(phial_secret_const_bytes(secret), out,
-				       file->plaintext_length) == 0;
+		*ret_is_same &=
+			phial_secret_length(secret) == file->plaintext_length &&
+			memcmp(phial_secret_const_bytes(secret), out, file->plaintext_length) == 0;
 	}
 	return status;
 }
@@ -179,8 +179,8 @@ static bool run_vector(const struct vector *vector)
 	struct phial_age_key key;
 	struct phial_error err = { 0 };
 	bool is_same = false;
-	enum phial_status status = phial_age_parse(vector->file, vector->file_length,
-						   PHIAL_AGE_ANY_FORM, &file, &err);
+	enum phial_status status =
+		phial_age_parse(vector->file, vector->file_length, PHIAL_AGE_ANY_FORM, &file, &err);
 
 	if (status == PHIAL_OK) {
 		status = unwrap(vector, &file, &key, &err);

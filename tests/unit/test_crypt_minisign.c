@@ -33,9 +33,9 @@
 	"AA==\n"
 
 /* Made by minisign -G 0.11 with the passphrase "canary pass". */
-#define COMMENT "untrusted comment: minisign encrypted secret key\n"
+#define COMMENT		"untrusted comment: minisign encrypted secret key\n"
 #define MINISIGN_PUBLIC "RWThm99HhKc5ewdkpijjs/vaaWG4g3uQ2Zh9IuxGTiYQN5bPIuiqDirP"
-#define MINISIGN_SECRET                                                                           \
+#define MINISIGN_SECRET                                                                            \
 	COMMENT "RWRTY0IyGe6D6gQHYEyW3qjZn3BIvHtTykN4nGs0inyPJDye0ZkAAAACAAAAAAAAAEAAAAAAxm/CYlU5" \
 		"pxpS5NR7SNkh91NhBi2IujVoMkbsoJpqZIpfM5LkcaLvmmBBGNRBbgu5ub2z0X0ELTZPUp2abuM2Vw3H" \
 		"IED7/umpPjw94u+HqijuS6Z/IDycRb7hiyPuu/APCS21l33ZlcA=\n"
@@ -43,14 +43,14 @@
 /* Seed 00..1f, key id 01..08: masked with little work, with 2 GiB of it, and not masked. */
 #define SMALL_PUBLIC "RWQBAgMEBQYHCAOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
 #define SMALL_SALT   "RWRTY0IyZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoMAgAAAAAAAAAAAA"
-#define SMALL_BODY                                                                                \
+#define SMALL_BODY                                                                               \
 	"AAAAA1kmvtTz5r6+u45lC8/CJT2MR74hwBJeWS9PUfHfP3DocxO5wGR650fxXa0mNN0IDZSjusCyy7SiVIlJVY" \
 	"9m8MZFUP+kFRh96MwE6zcGSMLbdlYubyKP5pgIo5HGZMDQ9ffPHh0UpMSQ=\n"
 #define SMALL_SECRET COMMENT SMALL_SALT "AE" SMALL_BODY
 #define LARGE_SECRET COMMENT SMALL_SALT "IA" SMALL_BODY
 #define OPEN_HEAD \
 	"RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQIDBAUGBwgAAQ"
-#define OPEN_TAIL                                                                              \
+#define OPEN_TAIL                                                                               \
 	"JCgsMDQ4PEBESExQVFhcYGRobHB0eHwOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4AAAAAAAAAAAA" \
 	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
 #define OPEN_SECRET COMMENT OPEN_HEAD "IDBAUGBwg" OPEN_TAIL
