@@ -282,7 +282,7 @@ static enum phial_status parse_line(enum phial_trust_kind kind, struct phial_spa
 static enum phial_status parse_head(enum phial_trust_kind kind, struct phial_span *rest,
 				    uint64_t *ret_serial, struct phial_error *err)
 {
-	struct phial_span line;
+	struct phial_span line = { "", 0 };
 
 	if (!phial_next_line(rest, &line, NULL) || !phial_span_is(line, first_lines[kind])) {
 		return phial_fail(err, PHIAL_MALFORMED, 0, "line 1 must be \"%s\"%s",
