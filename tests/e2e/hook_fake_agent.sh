@@ -7,6 +7,8 @@
 need_root
 need runc busybox python3
 
+PROBE=$BUILD/tests/probes/probe_write
+[ -x "$PROBE" ] || skip_all "the probes are not built (make probes)"
 CANARY=$(canary)
 RUN=$WORK/run
 mkdir -m 0700 "$RUN"
@@ -33,6 +35,8 @@ bundle() {
 
 run() { runtime_run "$runtime" "$WORK/b" 2>&1; }
 host_mounts() { grep -c . /proc/self/mountinfo; }
+
+run_probe() { runtime_run "$runtime" "$WORK/b"; }
 
 arrives() {
 	is "$(run)" "$CANARY" "$runtime: $*"
@@ -82,6 +86,12 @@ test_mount_in_container() {
 	like "$output" "ro,nosuid,nodev,noexec" "$runtime: C-04 the container's mount is read-only"
 	like "$output" "(Read-only|ROFS|read-only)" "$runtime: C-04 writing is refused"
 	unlike "$output" "shared:" "$runtime: the mount is private"
+	bundle --hook-arg=--workload --hook-arg=web --file "$PROBE:/bin/probe" -- \
+		probe /run/secrets
+	check "$runtime: C-04 nothing in it can be changed by root" run_probe
+	bundle --hook-arg=--workload --hook-arg=web --file "$PROBE:/bin/probe" \
+		--cap CAP_SYS_ADMIN --userns 300000 -- probe --remount /run/secrets
+	check "$runtime: C-04 nor by root with CAP_SYS_ADMIN in a user namespace" run_probe
 	bundle --hook-arg=--workload --hook-arg=web -- sleep 30
 	local before
 	before=$(host_mounts)
