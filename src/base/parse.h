@@ -49,8 +49,9 @@ bool phial_parse_owner(struct phial_span span, uint32_t *ret_uid, uint32_t *ret_
 bool phial_next_line(struct phial_span *rest, struct phial_span *ret_line, bool *ret_complete);
 
 /*
- * Take the next word off a span, words being separated by exactly one space. Returns false
- * when rest is empty. A leading, doubled or trailing space shows as an empty word.
+ * Take the next word off a span, words being separated by exactly one space. rest: moved on; its
+ * text is NULL after the last word. Returns false after that. A leading, doubled or trailing
+ * space shows as an empty word, and an empty text is one empty word.
  */
 bool phial_next_word(struct phial_span *rest, struct phial_span *ret_word);
 
