@@ -9,30 +9,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/identity.h"
 #include "agent/link.h"
 #include "agent/log.h"
 #include "agent/notify.h"
 #include "agent/supervisor_internal.h"
 #include "agent/supervisor_start.h"
 #include "base/cleanup.h"
-#include "base/secret.h"
 #include "keyring/keyring.h"
-#include "mount/mount.h"
 
 /* A worker that dies sooner than this after its start is started again only after a pause. */
 #define WORKER_QUICK_DEATH_MS 1000
 #define WORKER_PAUSE_MS	      500
+/* How soon events that a busy worker had no room for are tried again. */
+#define EVENT_RETRY_MS 20
 
 static int64_t now_ms(void)
 {
@@ -51,40 +48,6 @@ enum phial_status supervisor_watch(struct supervisor *supervisor, int fd, struct
 		return phial_fail(err, PHIAL_SYSTEM, errno, "epoll_ctl");
 	}
 	return PHIAL_OK;
-}
-
-void supervisor_send_event(struct supervisor *supervisor, uint32_t type, const void *record,
-			   size_t length, const int *fds, size_t fd_count)
-{
-	if (supervisor->event_fd >= 0) {
-		enum phial_status ignored = phial_frame_send(supervisor->event_fd, type, record,
-							     length, fds, fd_count, NULL);
-
-		(void)ignored;
-	}
-}
-
-void supervisor_send_store(struct supervisor *supervisor)
-{
-	phial_auto_fd int store_fd = -1;
-	phial_auto_fd int trust_fd = open(supervisor->options->trust, O_RDONLY | O_CLOEXEC);
-	struct phial_error err;
-
-	if (trust_fd < 0) {
-		phial_log("cannot open %s, which pins the admin keys (\"phial setup --trust RW...\" "
-			  "writes it): %s",
-			  supervisor->options->trust, strerror(errno));
-	}
-	if (phial_mount_clone_directory(supervisor->options->store, true, &store_fd, &err) !=
-	    PHIAL_OK) {
-		phial_log("cannot open the store %s (--store, \"phial setup --store DIR\"): %s",
-			  supervisor->options->store, err.text);
-	}
-	const int fds[] = { store_fd, trust_fd };
-
-	/* Without either the worker is told so, and reports it: nothing to send means 0 fds. */
-	supervisor_send_event(supervisor, PHIAL_LINK_STORE, NULL, 0, fds,
-			      store_fd >= 0 && trust_fd >= 0 ? 2 : 0);
 }
 
 /* --- the worker ------------------------------------------------------------------------- */
@@ -116,7 +79,7 @@ static enum phial_status start_worker(struct supervisor *supervisor, struct phia
 	if (pid < 0) {
 		return phial_fail(err, PHIAL_SYSTEM, reason, "fork a worker");
 	}
-	/* A full event queue must not stop the supervisor; the worker empties it fast. */
+	/* The worker may itself be waiting for an answer: the supervisor never waits for it. */
 	(void)fcntl(supervisor->event_fd, F_SETFL, O_NONBLOCK);
 	supervisor->worker_pid = pid;
 	supervisor->worker_started_ms = now_ms();
@@ -130,11 +93,11 @@ static void brief_worker(struct supervisor *supervisor)
 	for (struct container *c = supervisor->containers; c; c = c->next) {
 		struct phial_link_container record = { .number = c->number };
 
-		supervisor_send_event(supervisor, PHIAL_LINK_LIVE, &record, sizeof(record), NULL, 0);
+		supervisor_send_event(supervisor, PHIAL_LINK_LIVE, &record, sizeof(record));
 	}
 	supervisor_send_store(supervisor);
 	if (supervisor->self_test_pid == 0) {
-		supervisor_send_event(supervisor, PHIAL_LINK_ACCEPT, NULL, 0, NULL, 0);
+		supervisor_send_event(supervisor, PHIAL_LINK_ACCEPT, NULL, 0);
 	}
 }
 
@@ -155,6 +118,7 @@ static void on_worker_death(struct supervisor *supervisor, int wait_status)
 {
 	supervisor->worker_pid = 0;
 	phial_close_fd(&supervisor->call_fd);
+	supervisor_drop_events(supervisor);
 	phial_close_fd(&supervisor->event_fd);
 	/* What it was putting on its way into the kernel is nobody's any more. */
 	explicit_bzero(supervisor->pages.bytes, supervisor->pages.length);
@@ -194,7 +158,7 @@ static void on_self_test_end(struct supervisor *supervisor, int wait_status)
 		supervisor->is_stopping = true;
 		return;
 	}
-	supervisor_send_event(supervisor, PHIAL_LINK_ACCEPT, NULL, 0, NULL, 0);
+	supervisor_send_event(supervisor, PHIAL_LINK_ACCEPT, NULL, 0);
 	supervisor_become_ready(supervisor);
 }
 
@@ -224,7 +188,6 @@ static void on_signal(struct supervisor *supervisor)
 		reap_children(supervisor);
 		break;
 	case SIGHUP:
-		phial_notify("RELOADING=1");
 		supervisor_send_store(supervisor);
 		break;
 	default: /* SIGTERM, SIGINT */
@@ -255,13 +218,22 @@ static void on_event(struct supervisor *supervisor, struct watch *watch)
 	}
 }
 
+/* How long to wait for an event: for good, unless something is to be tried again. */
+static int loop_timeout_ms(const struct supervisor *supervisor)
+{
+	if (supervisor->worker_is_due) {
+		return WORKER_PAUSE_MS;
+	}
+	return supervisor->first_event ? EVENT_RETRY_MS : -1;
+}
+
 static enum phial_status run_loop(struct supervisor *supervisor, struct phial_error *err)
 {
 	while (!supervisor->is_stopping) {
 		/* One at a time: handling one may free what another would point to. */
 		struct epoll_event event;
 		int count = epoll_wait(supervisor->epoll_fd, &event, 1,
-				       supervisor->worker_is_due ? WORKER_PAUSE_MS : -1);
+				       loop_timeout_ms(supervisor));
 
 		if (count < 0 && errno != EINTR) {
 			return phial_fail(err, PHIAL_SYSTEM, errno, "epoll_wait");
@@ -272,6 +244,7 @@ static enum phial_status run_loop(struct supervisor *supervisor, struct phial_er
 		if (count == 1) {
 			on_event(supervisor, event.data.ptr);
 		}
+		supervisor_flush_events(supervisor);
 	}
 	return supervisor->fatal_status;
 }

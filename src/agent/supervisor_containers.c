@@ -88,7 +88,7 @@ static void remove_container(struct supervisor *supervisor, struct container *co
 	phial_close_fd(&container->pidfd);
 	phial_close_fd(&container->mount_fd);
 	free(container);
-	supervisor_send_event(supervisor, PHIAL_LINK_EXITED, &record, sizeof(record), NULL, 0);
+	supervisor_send_event(supervisor, PHIAL_LINK_EXITED, &record, sizeof(record));
 }
 
 /* Wipe now, or as soon as the filler that works on the mount is done. */
@@ -215,8 +215,7 @@ void containers_on_filler(struct supervisor *supervisor, struct filler *filler)
 		remove_container(supervisor, container);
 	} else {
 		result.number = container->number;
-		supervisor_send_event(supervisor, PHIAL_LINK_FILLED, &result, sizeof(result), NULL,
-				      0);
+		supervisor_send_event(supervisor, PHIAL_LINK_FILLED, &result, sizeof(result));
 		if (container->must_wipe) {
 			wipe(supervisor, container);
 		}

@@ -73,6 +73,7 @@ struct supervisor {
 	int64_t worker_started_ms;
 	unsigned int worker_restarts;
 	bool worker_is_due; /* died at once: started again after a pause */
+	struct pending_event *first_event; /* for the worker, waiting for room */
 	struct filler *idle_filler;
 	struct container *containers;
 	uint64_t last_number;
@@ -85,12 +86,15 @@ struct supervisor {
 /* supervisor_calls.c: answer one call of the worker; false when the worker is gone. */
 bool supervisor_answer_call(struct supervisor *supervisor);
 
-/* supervisor.c: open store and trust anew and tell the worker. Logs a failure. */
-void supervisor_send_store(struct supervisor *supervisor);
-
-/* supervisor.c: tell the worker; a worker that is gone is noticed elsewhere. */
+/*
+ * supervisor_events.c: tell the worker, in order and without ever waiting for it. The store is opened
+ * anew when its turn comes. Dropped events are those of a worker that is gone.
+ */
 void supervisor_send_event(struct supervisor *supervisor, uint32_t type, const void *record,
-			   size_t length, const int *fds, size_t fd_count);
+			   size_t length);
+void supervisor_send_store(struct supervisor *supervisor);
+void supervisor_flush_events(struct supervisor *supervisor);
+void supervisor_drop_events(struct supervisor *supervisor);
 
 /* supervisor.c: watch a descriptor. */
 PHIAL_CHECKED enum phial_status supervisor_watch(struct supervisor *supervisor, int fd,
