@@ -72,8 +72,8 @@ static enum phial_status take_arguments(struct hook *hook, int argc, char **argv
 		struct phial_span span = phial_span_of(value ? value : "");
 
 		if (strcmp(argv[i], "--workload") != 0 && strcmp(argv[i], "--run-dir") != 0) {
-			return phial_fail(err, PHIAL_USAGE, 0, "unknown argument \"%s\"; see --help",
-					  argv[i]);
+			return phial_fail(err, PHIAL_USAGE, 0,
+					  "unknown argument \"%s\"; see --help", argv[i]);
 		}
 		if (span.length == 0) {
 			return phial_fail(err, PHIAL_USAGE, 0, "%s needs a value", argv[i]);
@@ -102,9 +102,10 @@ static enum phial_status read_state(struct hook *hook, struct phial_error *err)
 	bool is_too_long = false;
 
 	if (isatty(STDIN_FILENO)) {
-		return phial_fail(err, PHIAL_USAGE, 0,
-				  "container engines run this program, as an OCI hook; to set it up, "
-				  "run \"phial setup\"");
+		return phial_fail(
+			err, PHIAL_USAGE, 0,
+			"container engines run this program, as an OCI hook; to set it up, "
+			"run \"phial setup\"");
 	}
 	for (;;) {
 		size_t room = sizeof(hook->request.state) - length;
@@ -122,9 +123,10 @@ static enum phial_status read_state(struct hook *hook, struct phial_error *err)
 	}
 	if (length == 0 || is_too_long) {
 		return phial_fail(err, length == 0 ? PHIAL_USAGE : PHIAL_TOO_LARGE, 0,
-				  length == 0 ? "no container state on stdin: container engines run "
-						"this program, as an OCI hook"
-					      : "the container state on stdin is over 64 KiB");
+				  length == 0
+					  ? "no container state on stdin: container engines run "
+					    "this program, as an OCI hook"
+					  : "the container state on stdin is over 64 KiB");
 	}
 	hook->request.start.state_length = (uint32_t)length;
 	return PHIAL_OK;

@@ -18,8 +18,8 @@
 #include "base/capability.h"
 #include "base/harden.h"
 
-#define TIME_LIMIT_S   10
-#define NEEDED_FDS     64
+#define TIME_LIMIT_S 10
+#define NEEDED_FDS   64
 
 static void end_by_alarm(int signal_number)
 {

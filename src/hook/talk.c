@@ -13,9 +13,9 @@
 #include "base/cleanup.h"
 #include "wire/frame.h"
 
-#define CONNECT_TRIES	   100
-#define CONNECT_PAUSE_MS   50   /* 100 times: five seconds */
-#define ANSWER_LIMIT_MS    9000 /* the alarm comes at ten seconds */
+#define CONNECT_TRIES	 100
+#define CONNECT_PAUSE_MS 50   /* 100 times: five seconds */
+#define ANSWER_LIMIT_MS	 9000 /* the alarm comes at ten seconds */
 
 enum phial_status phial_hook_connect(const char *run_dir, int *ret_fd, struct phial_error *err)
 {
@@ -52,8 +52,8 @@ static enum phial_status explain(enum phial_status status, struct phial_error *e
 }
 
 /* Receive a frame of exactly one type. No descriptor ever comes this way: any is closed. */
-static enum phial_status receive(int fd, enum phial_hook_frame type, void *payload,
-				 size_t capacity, size_t *ret_length, struct phial_error *err)
+static enum phial_status receive(int fd, enum phial_hook_frame type, void *payload, size_t capacity,
+				 size_t *ret_length, struct phial_error *err)
 {
 	struct phial_frame frame;
 	enum phial_status status = phial_frame_receive(fd, payload, capacity, &frame, err);
@@ -90,8 +90,7 @@ enum phial_status phial_hook_ask(int fd, const struct phial_hook_start *start, i
 	return phial_hook_decode_verdict(&raw, length, ret_verdict, err);
 }
 
-static enum phial_status receive_result(int fd, enum phial_hook_frame type,
-					struct phial_error *err)
+static enum phial_status receive_result(int fd, enum phial_hook_frame type, struct phial_error *err)
 {
 	struct phial_hook_result raw;
 	struct phial_hook_result result;

@@ -22,7 +22,7 @@
 /* No LINK and no SETATTR: nobody can pass the ring on or loosen it again. */
 #define RING_MASK (KEY_POS_VIEW | KEY_POS_READ | KEY_POS_WRITE | KEY_POS_SEARCH)
 /* No WRITE: a payload never changes in place. SEARCH is what invalidating asks for. */
-#define KEY_MASK  (KEY_POS_VIEW | KEY_POS_READ | KEY_POS_SEARCH)
+#define KEY_MASK (KEY_POS_VIEW | KEY_POS_READ | KEY_POS_SEARCH)
 
 #define KEY_USERS_MAX_BYTES ((size_t)1024 * 1024)
 
@@ -177,8 +177,7 @@ static enum phial_status read_text(const char *path, size_t max, uint8_t **ret_t
 	return phial_read_all(fd, max, ret_text, &length, err);
 }
 
-static enum phial_status read_sysctl(const char *name, uint64_t *ret_value,
-				     struct phial_error *err)
+static enum phial_status read_sysctl(const char *name, uint64_t *ret_value, struct phial_error *err)
 {
 	char path[64];
 	phial_auto_free uint8_t *text = NULL;

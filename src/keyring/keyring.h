@@ -36,7 +36,7 @@ struct phial_key_header {
 	uint32_t part;
 	uint32_t part_count;
 	uint64_t version;
-	int64_t not_after_s; /* seconds since 1970, 0: never */
+	int64_t not_after_s;  /* seconds since 1970, 0: never */
 	uint32_t total_bytes; /* of the whole value */
 	uint32_t mode;
 	uint32_t owner_uid;

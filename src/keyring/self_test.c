@@ -38,8 +38,7 @@ static int try_as_stranger(int32_t ring, int32_t serial)
 	return CHILD_ALL_IS_DENIED;
 }
 
-static enum phial_status check_other_session(int32_t ring, int32_t serial,
-					     struct phial_error *err)
+static enum phial_status check_other_session(int32_t ring, int32_t serial, struct phial_error *err)
 {
 	int outcome;
 	pid_t child = fork();

@@ -31,8 +31,7 @@ struct walk {
 };
 
 /* A setns() whose failure goes unseen would mount the secrets on the host. */
-static enum phial_status enter_namespace(const struct phial_target *target,
-					 struct phial_error *err)
+static enum phial_status enter_namespace(const struct phial_target *target, struct phial_error *err)
 {
 	struct phial_place now;
 
@@ -244,8 +243,8 @@ static enum phial_status check_target(const struct phial_target *target, const s
 	if (!phial_place_look(walk->fd, "", &place)) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "look at target %s", walk->path);
 	}
-	bool is_grant = place.is_mount_root && grant.inode != 0 &&
-			phial_place_is_same_file(&place, &grant);
+	bool is_grant =
+		place.is_mount_root && grant.inode != 0 && phial_place_is_same_file(&place, &grant);
 	enum phial_status status = PHIAL_OK;
 
 	if (!options->may_over && !is_grant) {

@@ -19,10 +19,10 @@
 #include "base/io.h"
 #include "mount/sys.h"
 
-#define INSIDE		(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
-#define PRESENT		"..data"
-#define PRESENT_NEXT	"..data_next"
-#define LINK_BYTES	(sizeof(PRESENT "/") + PHIAL_NAME_COMPONENT_MAX_BYTES)
+#define INSIDE		 (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+#define PRESENT		 "..data"
+#define PRESENT_NEXT	 "..data_next"
+#define LINK_BYTES	 (sizeof(PRESENT "/") + PHIAL_NAME_COMPONENT_MAX_BYTES)
 #define GENERATION_BYTES 16
 
 static void name_generation(uint32_t number, char name[static GENERATION_BYTES])
@@ -73,9 +73,9 @@ enum phial_status phial_generation_add(int dir_fd, const char *name, uint32_t mo
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	phial_auto_fd int fd = sys_openat2(dir_fd, name,
-					   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-					   0600, INSIDE);
+	phial_auto_fd int fd =
+		sys_openat2(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0600, INSIDE);
 
 	if (fd < 0) {
 		return failure(err, "make", name);
@@ -190,7 +190,8 @@ static enum phial_status overwrite(int dir_fd, const char *name, struct phial_er
 	static const uint8_t zeros[4096];
 	struct stat found;
 	phial_auto_fd int fd =
-		sys_openat2(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0, INSIDE);
+		sys_openat2(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0,
+			    INSIDE);
 
 	if (fd < 0 && (errno == ELOOP || errno == ENXIO)) {
 		return PHIAL_OK; /* a link or a pipe: not ours, holds nothing */
@@ -281,9 +282,8 @@ enum phial_status phial_mount_wipe(int mount_fd, struct phial_error *err)
 		if (is_dot(name) || fstatat(mount_fd, name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
 			continue;
 		}
-		enum phial_status one =
-			S_ISDIR(found.st_mode) ? wipe_directory(mount_fd, name, err)
-					       : overwrite(mount_fd, name, err);
+		enum phial_status one = S_ISDIR(found.st_mode) ? wipe_directory(mount_fd, name, err)
+							       : overwrite(mount_fd, name, err);
 
 		if (!S_ISDIR(found.st_mode) && unlinkat(mount_fd, name, 0) != 0) {
 			one = failure(err, "unlink", name);

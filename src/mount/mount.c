@@ -100,8 +100,7 @@ static int try_kind(enum phial_mount_kind kind, const struct phial_mount_options
 static enum phial_status make_filesystem(const struct phial_mount_options *options, int *ret_fd,
 					 enum phial_mount_kind *ret_kind, struct phial_error *err)
 {
-	static const enum phial_mount_kind kinds[] = { PHIAL_MOUNT_TMPFS_NOSWAP,
-						       PHIAL_MOUNT_RAMFS,
+	static const enum phial_mount_kind kinds[] = { PHIAL_MOUNT_TMPFS_NOSWAP, PHIAL_MOUNT_RAMFS,
 						       PHIAL_MOUNT_TMPFS_SWAPPABLE };
 	size_t allowed = options->allow_swappable ? 3 : 2;
 
@@ -186,8 +185,7 @@ enum phial_status phial_mount_clone_directory(const char *path, bool is_read_onl
 		.propagation = MS_PRIVATE,
 	};
 	struct phial_place place;
-	phial_auto_fd int fd =
-		sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	phial_auto_fd int fd = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (fd < 0) {
 		return phial_fail(err, errno == ENOENT ? PHIAL_NOT_FOUND : PHIAL_SYSTEM, errno,

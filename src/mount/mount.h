@@ -27,7 +27,7 @@ struct phial_mount_options {
 	uint64_t size_bytes;
 	uint32_t inodes;
 	const char *mount_label; /* SELinux context, checked by the caller; NULL or "": none */
-	bool allow_swappable;	 /* else PHIAL_UNSUPPORTED when neither of the others is to be had */
+	bool allow_swappable; /* else PHIAL_UNSUPPORTED when neither of the others is to be had */
 };
 
 /* The name of a kind for people: "tmpfs (noswap)", "ramfs", "tmpfs (swappable)"; else "unknown". */
@@ -50,7 +50,7 @@ PHIAL_CHECKED enum phial_status phial_mount_create(const struct phial_mount_opti
 struct phial_target {
 	pid_t pid;
 	int pidfd;
-	int process_fd;	     /* /proc/PID, O_PATH */
+	int process_fd;	       /* /proc/PID, O_PATH */
 	int own_namespaces_fd; /* /proc/self/ns, O_PATH: after setns(2) /proc is the container's */
 	int namespace_fd;      /* /proc/PID/ns/mnt */
 	int mountinfo_fd;      /* /proc/PID/mountinfo */
@@ -61,10 +61,10 @@ struct phial_target {
 
 #define phial_auto_target phial_auto(phial_target_close)
 /* A target that holds nothing yet, for phial_target_close(). */
-#define PHIAL_TARGET_NONE                                                                      \
-	{                                                                                      \
-		.pidfd = -1, .process_fd = -1, .own_namespaces_fd = -1, .namespace_fd = -1,    \
-		.mountinfo_fd = -1                                                             \
+#define PHIAL_TARGET_NONE                                                                   \
+	{                                                                                   \
+		.pidfd = -1, .process_fd = -1, .own_namespaces_fd = -1, .namespace_fd = -1, \
+		.mountinfo_fd = -1                                                          \
 	}
 
 /*
@@ -83,8 +83,9 @@ PHIAL_CHECKED enum phial_status phial_target_open(pid_t pid, struct phial_target
  * Returns PHIAL_OK; PHIAL_TOO_LARGE when it does not fit; PHIAL_GONE; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_target_read_map(const struct phial_target *target,
-						      const char *map, char *text, size_t text_bytes,
-						      size_t *ret_length, struct phial_error *err);
+						      const char *map, char *text,
+						      size_t text_bytes, size_t *ret_length,
+						      struct phial_error *err);
 
 /* Close its descriptors. Keeps errno. */
 void phial_target_close(struct phial_target *target);

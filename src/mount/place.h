@@ -31,7 +31,6 @@ bool phial_place_is_same_file(const struct phial_place *a, const struct phial_pl
  * made on it appear elsewhere. ret_is_shared: set on success. Returns false if it is not listed.
  * Pure. See proc(5), mount_namespaces(7).
  */
-bool phial_mountinfo_find(const char *text, size_t length, uint64_t mount_id,
-			  bool *ret_is_shared);
+bool phial_mountinfo_find(const char *text, size_t length, uint64_t mount_id, bool *ret_is_shared);
 
 #endif

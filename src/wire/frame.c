@@ -53,7 +53,8 @@ enum phial_status phial_frame_send(int fd, uint32_t type, const void *payload, s
 			return PHIAL_OK; /* a SEQPACKET message is sent whole or not at all */
 		}
 		if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) {
-			return phial_fail(err, PHIAL_GONE, 0, "the other side closed the connection");
+			return phial_fail(err, PHIAL_GONE, 0,
+					  "the other side closed the connection");
 		}
 		if (errno != EINTR) {
 			return phial_fail(err, PHIAL_SYSTEM, errno, "send a message");
@@ -194,8 +195,7 @@ static bool is_trusted_owner(const struct stat *status)
 }
 
 /* Only the owner may be able to put another socket in the place of this one. */
-static enum phial_status check_directory(const struct sockaddr_un *address,
-					 struct phial_error *err)
+static enum phial_status check_directory(const struct sockaddr_un *address, struct phial_error *err)
 {
 	char directory[sizeof(address->sun_path)];
 	struct stat status;

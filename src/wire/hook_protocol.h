@@ -21,15 +21,15 @@
 
 #include <phial/error.h>
 
-#define PHIAL_RUN_DIR		 "/run/phial"
-#define PHIAL_HOOK_SOCKET_NAME	 "hook.sock"
-#define PHIAL_ADMIN_SOCKET_NAME	 "admin.sock"
-#define PHIAL_WORKLOAD_DIR_NAME	 "workload"
+#define PHIAL_RUN_DIR		"/run/phial"
+#define PHIAL_HOOK_SOCKET_NAME	"hook.sock"
+#define PHIAL_ADMIN_SOCKET_NAME "admin.sock"
+#define PHIAL_WORKLOAD_DIR_NAME "workload"
 
-#define PHIAL_HOOK_STATE_MAX   65536 /* bytes of the state JSON */
-#define PHIAL_HOOK_ARGUMENT_MAX 64   /* of --workload, with its NUL */
-#define PHIAL_HOOK_MAP_MAX     16384 /* of uid_map and of gid_map */
-#define PHIAL_HOOK_TEXT_BYTES  4096
+#define PHIAL_HOOK_STATE_MAX	65536 /* bytes of the state JSON */
+#define PHIAL_HOOK_ARGUMENT_MAX 64    /* of --workload, with its NUL */
+#define PHIAL_HOOK_MAP_MAX	16384 /* of uid_map and of gid_map */
+#define PHIAL_HOOK_TEXT_BYTES	4096
 
 enum phial_hook_frame {
 	PHIAL_HOOK_START = 1,
@@ -58,12 +58,13 @@ struct phial_hook_verdict {
 	uint32_t decision; /* enum phial_hook_decision */
 	uint32_t status;   /* enum phial_status, for REFUSED */
 	int32_t pid;
-	uint32_t inodes;      /* nr_inodes of the mount */
-	uint64_t size_bytes;  /* size of the mount */
-	uint32_t may_over;    /* 1: the target may hold another mount or files */
+	uint32_t inodes;     /* nr_inodes of the mount */
+	uint64_t size_bytes; /* size of the mount */
+	uint32_t may_over;   /* 1: the target may hold another mount or files */
 	uint32_t unused;
-	uint64_t grant_device; /* st_dev and st_ino of the workload's directory: the one mount that */
-	uint64_t grant_inode;  /* may be covered; 0 0 when there is none */
+	uint64_t
+		grant_device; /* st_dev and st_ino of the workload's directory: the one mount that */
+	uint64_t grant_inode; /* may be covered; 0 0 when there is none */
 	char workload[64];
 	char rootfs[4096]; /* absolute path on the host */
 	char target[4096]; /* absolute path in the container, normalised */

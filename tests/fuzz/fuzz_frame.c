@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > 0) {
 		decoders[data[0] % (sizeof(decoders) / sizeof(decoders[0]))](data + 1, size - 1,
-									      &err);
+									     &err);
 	}
 	return 0;
 }

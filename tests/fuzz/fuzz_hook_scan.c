@@ -23,8 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const char grant[] = "/run/phial/workload/";
 
 	if (size > sizeof(grant) && data[0] == '"' &&
-	    memcmp(data + 1, grant, sizeof(grant) - 1) == 0 &&
-	    !phial_hook_may_grant(span, grant)) {
+	    memcmp(data + 1, grant, sizeof(grant) - 1) == 0 && !phial_hook_may_grant(span, grant)) {
 		abort();
 	}
 	(void)phial_hook_may_grant(span, grant);

@@ -26,7 +26,8 @@ static void make_ring(void)
 {
 	ring = keyctl_join_session_keyring(NULL);
 	key = add_key("user", "phial-kernel-test", "canary", 6, ring);
-	if (ring < 0 || key < 0 || keyctl_setperm(key, KEY_MASK) || keyctl_setperm(ring, RING_MASK)) {
+	if (ring < 0 || key < 0 || keyctl_setperm(key, KEY_MASK) ||
+	    keyctl_setperm(ring, RING_MASK)) {
 		printf("Bail out! keyrings: %s\n", strerror(errno));
 		exit(1);
 	}
@@ -179,8 +180,7 @@ static bool client_pins_key(bool listens_first)
 		       (int)getpid());
 	pid_t agent = start_agent(listens_first, &address, &agents_key);
 
-	if (agent < 0 ||
-	    connect(client, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+	if (agent < 0 || connect(client, (const struct sockaddr *)&address, sizeof(address)) != 0) {
 		printf("# no agent: %s\n", strerror(errno));
 	}
 	(void)kill(agent, SIGKILL);

@@ -24,8 +24,8 @@ static int new_mount(const char *type, const char *option, const char *value)
 {
 	int fs = sys_fsopen(type, FSOPEN_CLOEXEC);
 
-	if (option && sys_fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option,
-				   value) != 0) {
+	if (option &&
+	    sys_fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option, value) != 0) {
 		(void)close(fs);
 		return -1;
 	}
@@ -235,8 +235,9 @@ static void moved_targets(void)
 	fd = new_mount("tmpfs", "mode", "0755");
 	bool is_removed = rmdir(moved) == 0;
 
-	tap(is_removed && sys_move_mount(fd, "", target, "",
-					 MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 &&
+	tap(is_removed &&
+		    sys_move_mount(fd, "", target, "",
+				   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 &&
 		    errno == ENOENT,
 	    "e3 attaching to a removed directory is ENOENT");
 	(void)close(target);
@@ -248,10 +249,9 @@ static void resolving(void)
 	static const struct {
 		const char *to;
 		int error;
-	} links[] = { { "/etc", ELOOP },
-		      { "..", ELOOP },
-		      { "/proc/self/root", ELOOP },
-		      { "l", ELOOP } };
+	} links[] = {
+		{ "/etc", ELOOP }, { "..", ELOOP }, { "/proc/self/root", ELOOP }, { "l", ELOOP }
+	};
 	int fd = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	bool all = true;
 

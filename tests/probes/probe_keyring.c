@@ -92,7 +92,8 @@ static void scan_around(long serial)
 	int found = 0;
 
 	for (long at = serial - 50000; at < serial + 50000; at++) {
-		long length = keyctl(KEYCTL_DESCRIBE, at, (long)(intptr_t)text, sizeof(text) - 1, 0);
+		long length =
+			keyctl(KEYCTL_DESCRIBE, at, (long)(intptr_t)text, sizeof(text) - 1, 0);
 
 		if (length > 0 && length < (long)sizeof(text)) {
 			text[length] = '\0';

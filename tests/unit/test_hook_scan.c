@@ -57,7 +57,8 @@ static void test_may_grant(void **state)
 /* Wherever a config with a grant is cut, what is left either shows it or ends in a string. */
 static void test_cut_config(void **state)
 {
-	static const char config[] = "{\"a\":[1,\"b\"],\"s\":\"\\/run/phial/workload/web\",\"c\":2}";
+	static const char config[] =
+		"{\"a\":[1,\"b\"],\"s\":\"\\/run/phial/workload/web\",\"c\":2}";
 	const size_t begin = (size_t)(strstr(config, "\\/run") - config);
 
 	(void)state;

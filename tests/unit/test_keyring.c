@@ -340,8 +340,7 @@ static void test_half_made_key_is_removed(void **state)
 
 		faults.setperm_errno = cases[i].setperm_errno;
 		faults.timeout_errno = cases[i].timeout_errno;
-		assert_int_not_equal(phial_keyring_add(f->ring, f->payload, 4, 9, &serial,
-						       &f->err),
+		assert_int_not_equal(phial_keyring_add(f->ring, f->payload, 4, 9, &serial, &f->err),
 				     PHIAL_OK);
 		assert_int_equal(serial, -1);
 		assert_int_equal(phial_keyring_list(f->ring, &listed, &count, &f->err), PHIAL_OK);

@@ -24,18 +24,18 @@
 #include "base/io.h"
 #include "mount/mount.h"
 
-#define SKIP_UNLESS_ROOT()     \
-	do {                   \
-		if (geteuid()) \
+#define SKIP_UNLESS_ROOT()      \
+	do {                    \
+		if (geteuid())  \
 			skip(); \
 	} while (0)
 
 /* Which of the wrapped calls is to fail, and how. */
 static struct {
-	const char *refused_key;    /* of fsconfig */
-	const char *refused_type;   /* of fsopen */
-	long refused_number;	    /* any call with this number */
-	int fail_at;		    /* the nth call, from 1; 0: none */
+	const char *refused_key;  /* of fsconfig */
+	const char *refused_type; /* of fsopen */
+	long refused_number;	  /* any call with this number */
+	int fail_at;		  /* the nth call, from 1; 0: none */
 	int calls;
 	int error;
 } faults;
@@ -347,7 +347,8 @@ static void test_clone_directory(void **state)
 	(void)snprintf(file, sizeof(file), "%s/new", path);
 	enum phial_status status = phial_mount_clone_directory(path, true, &clone_fd, &f->err);
 	int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	int not_directory = phial_mount_clone_directory(file, true, &f->ro_fd, &f->err);
+	enum phial_status not_directory =
+		phial_mount_clone_directory(file, true, &f->ro_fd, &f->err);
 	int sees_new = clone_fd >= 0 && faccessat(clone_fd, "new", F_OK, 0) == 0;
 	int can_write = clone_fd >= 0 && openat(clone_fd, "bad", O_WRONLY | O_CREAT, 0600) >= 0;
 	int write_errno = errno;

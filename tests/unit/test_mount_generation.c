@@ -45,7 +45,7 @@ static int setup(void **state)
 	if (geteuid() != 0) {
 		return 0; /* each test skips itself */
 	}
-	return phial_mount_create(&options, &f->rw_fd, &f->ro_fd, &kind, &f->err);
+	return phial_mount_create(&options, &f->rw_fd, &f->ro_fd, &kind, &f->err) != PHIAL_OK;
 }
 
 static int teardown(void **state)
@@ -58,9 +58,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define SKIP_UNLESS_ROOT()     \
-	do {                   \
-		if (geteuid()) \
+#define SKIP_UNLESS_ROOT()      \
+	do {                    \
+		if (geteuid())  \
 			skip(); \
 	} while (0)
 
@@ -313,10 +313,10 @@ static void test_f05_full_mount(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_first_generation), CASE(test_rotation),
+		CASE(test_first_generation),   CASE(test_rotation),
 		CASE(test_interrupted_commit), CASE(test_r18_wipe_shows_zeros),
-		CASE(test_wipe_large),	     CASE(test_h7_planted_links),
-		CASE(test_names_are_checked), CASE(test_f05_full_mount),
+		CASE(test_wipe_large),	       CASE(test_h7_planted_links),
+		CASE(test_names_are_checked),  CASE(test_f05_full_mount),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

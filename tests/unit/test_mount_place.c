@@ -28,9 +28,9 @@ static void test_find(void **state)
 		bool is_found;
 		bool is_shared;
 	} cases[] = {
-		{ 21, true, true },   { 98, true, true },   { 99, true, false },
-		{ 100, true, false }, { 101, true, true },  { 102, true, false },
-		{ 103, true, false }, { 9, true, false },   { 1, false, false },
+		{ 21, true, true },   { 98, true, true },  { 99, true, false },
+		{ 100, true, false }, { 101, true, true }, { 102, true, false },
+		{ 103, true, false }, { 9, true, false },  { 1, false, false },
 		{ 10, false, false }, { 2, false, false },
 	};
 

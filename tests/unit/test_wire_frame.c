@@ -105,8 +105,7 @@ static void test_descriptors_arrive_close_on_exec(void **state)
 	struct phial_frame frame;
 
 	assert_int_equal(phial_frame_send(f->ends[0], 1, "x", 1, sent, 4, &f->err), PHIAL_OK);
-	assert_int_equal(phial_frame_receive(f->ends[1], f->payload, 1, &frame, &f->err),
-			 PHIAL_OK);
+	assert_int_equal(phial_frame_receive(f->ends[1], f->payload, 1, &frame, &f->err), PHIAL_OK);
 	assert_int_equal(frame.fd_count, 4);
 	for (size_t i = 0; i < 4; i++) {
 		assert_int_equal(fcntl(frame.fds[i], F_GETFD), FD_CLOEXEC);
@@ -320,7 +319,10 @@ static void test_verdict_record(void **state)
 		enum phial_status status;
 	} cases[] = {
 		{ "go",
-		  { .decision = PHIAL_HOOK_GO, .pid = 7, .size_bytes = 1, .rootfs = "/r",
+		  { .decision = PHIAL_HOOK_GO,
+		    .pid = 7,
+		    .size_bytes = 1,
+		    .rootfs = "/r",
 		    .target = "/t" },
 		  PHIAL_OK },
 		{ "no grant", { .decision = PHIAL_HOOK_NO_GRANT }, PHIAL_OK },
@@ -328,36 +330,48 @@ static void test_verdict_record(void **state)
 		{ "refused",
 		  { .decision = PHIAL_HOOK_REFUSED, .status = PHIAL_REFUSED, .text = "no" },
 		  PHIAL_OK },
-		{ "refused with ok", { .decision = PHIAL_HOOK_REFUSED, .text = "no" },
+		{ "refused with ok",
+		  { .decision = PHIAL_HOOK_REFUSED, .text = "no" },
 		  PHIAL_MALFORMED },
 		{ "refused without text",
-		  { .decision = PHIAL_HOOK_REFUSED, .status = PHIAL_REFUSED }, PHIAL_MALFORMED },
+		  { .decision = PHIAL_HOOK_REFUSED, .status = PHIAL_REFUSED },
+		  PHIAL_MALFORMED },
 		{ "refused with unknown status",
 		  { .decision = PHIAL_HOOK_REFUSED, .status = 256, .text = "no" },
 		  PHIAL_MALFORMED },
 		{ "no decision", { .decision = 0 }, PHIAL_MALFORMED },
 		{ "unknown decision", { .decision = 5 }, PHIAL_MALFORMED },
 		{ "pid 1",
-		  { .decision = PHIAL_HOOK_GO, .pid = 1, .size_bytes = 1, .rootfs = "/r",
+		  { .decision = PHIAL_HOOK_GO,
+		    .pid = 1,
+		    .size_bytes = 1,
+		    .rootfs = "/r",
 		    .target = "/t" },
 		  PHIAL_MALFORMED },
 		{ "no size",
 		  { .decision = PHIAL_HOOK_GO, .pid = 7, .rootfs = "/r", .target = "/t" },
 		  PHIAL_MALFORMED },
 		{ "relative rootfs",
-		  { .decision = PHIAL_HOOK_GO, .pid = 7, .size_bytes = 1, .rootfs = "r",
+		  { .decision = PHIAL_HOOK_GO,
+		    .pid = 7,
+		    .size_bytes = 1,
+		    .rootfs = "r",
 		    .target = "/t" },
 		  PHIAL_MALFORMED },
 		{ "relative target",
-		  { .decision = PHIAL_HOOK_GO, .pid = 7, .size_bytes = 1, .rootfs = "/r",
+		  { .decision = PHIAL_HOOK_GO,
+		    .pid = 7,
+		    .size_bytes = 1,
+		    .rootfs = "/r",
 		    .target = "t" },
 		  PHIAL_MALFORMED },
 	};
 	static struct phial_hook_verdict decoded;
 
 	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
-		enum phial_status status = phial_hook_decode_verdict(
-			&cases[i].verdict, sizeof(cases[i].verdict), &decoded, &f->err);
+		enum phial_status status =
+			phial_hook_decode_verdict(&cases[i].verdict, sizeof(cases[i].verdict),
+						  &decoded, &f->err);
 
 		if (status != cases[i].status) {
 			fail_msg("%s: %s", cases[i].name, phial_status_text(status));
