@@ -291,7 +291,10 @@ static enum phial_status parse_head(enum phial_trust_kind kind, struct phial_spa
 					  ? " without CRLF"
 					  : "");
 	}
-	if (!phial_next_line(rest, &line, NULL) || !phial_span_skip(&line, "serial: ") ||
+	bool is_complete = false;
+
+	if (!phial_next_line(rest, &line, &is_complete) || !is_complete ||
+	    !phial_span_skip(&line, "serial: ") ||
 	    !phial_parse_u64(line, 1, SERIAL_MAX, ret_serial)) {
 		return phial_fail(err, PHIAL_MALFORMED, 0, "line 2 must be \"serial: NUMBER\"");
 	}

@@ -79,6 +79,7 @@ static void refuses_other_forms(void **state)
 		{ "phial recipients v2\nserial: 1\n", PHIAL_MALFORMED, "line 1 must be" },
 		{ "phial recipients v1\r\nserial: 1\r\n", PHIAL_MALFORMED, "CRLF" },
 		{ "phial recipients v1\n", PHIAL_MALFORMED, "line 2 must be" },
+		{ "phial recipients v1\nserial: 4", PHIAL_MALFORMED, "line 2 must be" },
 		{ "phial recipients v1\nserial: 0\n", PHIAL_MALFORMED, "line 2 must be" },
 		{ "phial recipients v1\nserial: 01\n", PHIAL_MALFORMED, "line 2 must be" },
 		{ "phial recipients v1\nserial:  1\n", PHIAL_MALFORMED, "line 2 must be" },
