@@ -12,7 +12,8 @@ SBINDIR    ?= $(PREFIX)/sbin
 LIBDIR     ?= $(PREFIX)/lib
 LIBEXECDIR ?= $(PREFIX)/libexec/phial
 INCLUDEDIR ?= $(PREFIX)/include
-MANDIR     ?= $(PREFIX)/share/man
+DATADIR    ?= $(PREFIX)/share
+MANDIR     ?= $(DATADIR)/man
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
@@ -350,6 +351,10 @@ install: all
 	$(call fill,contrib/phial.pc.in,$(LIBDIR)/pkgconfig,phial.pc)
 	$(call fill,contrib/systemd/phiald.service.in,$(UNITDIR),phiald.service)
 	$(call fill,contrib/oci-hooks.d/50-phial.json.in,$(HOOKSDIR),50-phial.json)
+	$(call put,644,contrib/completions/_phial,$(DATADIR)/zsh/site-functions)
+	$(call put,644,contrib/completions/phial.fish,$(DATADIR)/fish/vendor_completions.d)
+	$(Q)install -D -m 644 contrib/completions/phial.bash \
+		$(DESTDIR)$(DATADIR)/bash-completion/completions/phial
 	$(call put,644,contrib/sysusers.d/phial.conf,$(SYSUSERSDIR))
 	$(call put,644,contrib/tmpfiles.d/phial.conf,$(TMPFILESDIR))
 
@@ -360,7 +365,9 @@ uninstall:
 		$(addprefix $(INCLUDEDIR)/phial/,$(notdir $(HEADERS))) $(LIBDIR)/pkgconfig/phial.pc \
 		$(foreach page,$(MAN_PAGES),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
 		$(UNITDIR)/phiald.service $(HOOKSDIR)/50-phial.json $(SYSUSERSDIR)/phial.conf \
-		$(TMPFILESDIR)/phial.conf)
+		$(TMPFILESDIR)/phial.conf $(DATADIR)/zsh/site-functions/_phial \
+		$(DATADIR)/fish/vendor_completions.d/phial.fish \
+		$(DATADIR)/bash-completion/completions/phial)
 	$(Q)for folder in $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(INCLUDEDIR)/phial; do \
 		! [ -d $$folder ] || rmdir --ignore-fail-on-non-empty $$folder; done
 

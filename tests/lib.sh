@@ -221,6 +221,8 @@ own_mounts() { awk -v work="$WORK" 'index($5, work "/") == 1 { print $5 }' /proc
 
 clean_up() {
 	local status=$? i entry point
+	# A child that a signal reaches before it has put the traps away must not clean up.
+	[ "$BASHPID" = "$$" ] || exit "$status"
 	trap '' INT TERM HUP
 	for ((i = ${#AT_EXIT[@]} - 1; i >= 0; i--)); do
 		eval "${AT_EXIT[i]}"

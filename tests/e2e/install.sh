@@ -27,6 +27,9 @@ done <<EOT
 644 $PREFIX/lib/systemd/system/phiald.service
 644 $PREFIX/lib/sysusers.d/phial.conf
 644 $PREFIX/lib/tmpfiles.d/phial.conf
+644 $PREFIX/share/bash-completion/completions/phial
+644 $PREFIX/share/zsh/site-functions/_phial
+644 $PREFIX/share/fish/vendor_completions.d/phial.fish
 644 /usr/share/containers/oci/hooks.d/50-phial.json
 EOT
 is "$(readlink "$DEST$PREFIX/lib/libphial.so")" libphial.so.0 "libphial.so points to libphial.so.0"

@@ -62,10 +62,12 @@ run_facts() {
 			grep -v '^ok ' /tmp/out | tail -n 20 | diag
 			;;
 		esac
-		# Skips inside a program count, too; cmocka's carry the name behind the word.
-		grep -i '# SKIP' /tmp/out >/tmp/skips
+		# Skips inside a program count, too: cmocka has the name behind the word, and prints
+		# the reason before.
+		awk '/^(not )?ok .*# SKIP/ { sub(/.*# SKIP /, ""); print $0 " # SKIP " reason; next }
+			!/^(ok|not ok|#|1\.\.)/ { sub(/^ERROR: /, ""); reason = $0 }' /tmp/out >/tmp/skips
 		while read -r line; do
-			result ok "$name: ${line##*# SKIP } # SKIP not on this kernel"
+			result ok "$name: $line"
 		done </tmp/skips
 	done
 }

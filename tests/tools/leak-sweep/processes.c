@@ -199,6 +199,8 @@ void search_processes(struct sweep *sweep)
 		complain(sweep, "/proc: %s", strerror(errno));
 		return;
 	}
+	/* Everyone else in this mount namespace may be an ancestor. */
+	search_proc_file(sweep, "/proc/self/mountinfo", "mountinfo of leak-sweep itself");
 	while ((entry = readdir(proc))) {
 		long pid = strtol(entry->d_name, NULL, 10);
 
