@@ -99,8 +99,7 @@ static void add_secret(struct phial_json *secrets, const struct phial_entry *ent
 		phial_json_add_integer(secret, "file_version", (int64_t)entry->file_version);
 		phial_json_add_string(secret, "class", phial_status_text(entry->status));
 		phial_json_add_string(secret, "reason", entry->reason ? entry->reason : "");
-	}
-	if (entry->is_missing) {
+	} else if (entry->is_missing) {
 		phial_json_add_string(secret, "reason",
 				      "its file is gone from the store; what is loaded stays until "
 				      "the agent stops or it expires");
