@@ -24,6 +24,7 @@ BUNDLES=0
 run() {
 	OUTPUT=$(runtime_run "$runtime" "$B" 2>&1)
 	STATUS=$?
+	OUTPUT=${OUTPUT//\\\"/\"} # runc's log escapes them
 }
 
 # start_container: $B under $runtime, left running; $CONTAINER, $CONTAINER_PID
