@@ -189,6 +189,20 @@ static void test_h1_shared_and_slave(void **state)
 	assert_attached(f, SLAVE_VOLUME, "/run/secrets");
 }
 
+/* Not even in the container's own table may anything lie over the host's directory. */
+static void assert_victim_is_uncovered(const struct fixture *f)
+{
+	char path[64];
+	phial_auto_free uint8_t *table = NULL;
+	size_t length;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)f->container);
+	phial_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(phial_read_all(fd, 1 << 24, &table, &length, NULL), PHIAL_OK);
+	assert_null(strstr((const char *)table, f->victim));
+}
+
 /* A sibling swaps /run/secrets between a directory and a link to the host, as fast as it can. */
 static pid_t start_swapper(const struct fixture *f)
 {
@@ -225,6 +239,7 @@ static void test_x01_race_with_swapped_link(void **state)
 
 		attached += status == PHIAL_OK;
 		refused += status == PHIAL_REFUSED;
+		assert_victim_is_uncovered(f);
 		(void)kill(f->container, SIGKILL);
 		(void)waitpid(f->container, NULL, 0);
 		f->container = 0;
