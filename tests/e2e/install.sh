@@ -12,7 +12,7 @@ make_target() {
 		BUILD="$BUILD" CC=gcc WERROR=1 DESTDIR="$DEST" PREFIX=$PREFIX
 }
 
-check "make install" make_target install
+check "make install" make_target install || bail "make install fails"
 
 while read -r mode path; do
 	is "$(stat -c %a "$DEST$path" 2>&1)" "$mode" "$path"
