@@ -49,6 +49,7 @@ static inline void phial_free_json_pointer(struct phial_json **root)
 	*root = NULL;
 }
 
+/* What a value is. value: not NULL. */
 enum phial_json_type phial_json_type(const struct phial_json *value);
 
 /* The line, from 1, on which a value of a parsed document begins; 0 for a built one. */
