@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <termios.h>
@@ -15,8 +16,16 @@
 #include "base/io.h"
 #include "base/secret.h"
 
+/* The last two come from the terminal itself, while it is used, and from nowhere else. */
 static const int watched_signals[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGTERM,
-				       SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM };
+				       SIGTSTP, SIGALRM, SIGTTIN, SIGTTOU };
+#define BLOCKED_SIGNALS (PHIAL_COUNT(watched_signals) - 2)
+
+/* What was before a question, to be put back. */
+struct watch {
+	struct sigaction actions[PHIAL_COUNT(watched_signals)];
+	sigset_t mask;
+};
 
 /* A handler can reach nothing but a file-scope variable; set by one function at a time. */
 static volatile sig_atomic_t noted_signal;
@@ -45,15 +54,27 @@ static enum phial_status open_terminal(int *ret_fd, struct phial_error *err)
 }
 
 /*
+ * Read one byte. Signals are let in only while ppoll(2) waits: one that came just before a plain
+ * read(2) would be noted, and the read would wait all the same.
+ */
+static ssize_t read_byte(int fd, uint8_t *byte, const sigset_t *mask)
+{
+	struct pollfd terminal = { .fd = fd, .events = POLLIN };
+
+	return ppoll(&terminal, 1, NULL, mask) < 0 ? -1 : read(fd, byte, 1);
+}
+
+/*
  * Read up to a newline. One byte at a time, so that nothing beyond the line is taken from the
  * terminal. Returns PHIAL_GONE when a signal came in between.
  */
-static enum phial_status read_line(int fd, struct phial_secret *into, struct phial_error *err)
+static enum phial_status read_line(int fd, const struct watch *watch, struct phial_secret *into,
+				   struct phial_error *err)
 {
 	phial_secret_wipe(into);
 	for (;;) {
 		size_t length = phial_secret_length(into);
-		ssize_t got = read(fd, phial_secret_bytes(into) + length, 1);
+		ssize_t got = read_byte(fd, phial_secret_bytes(into) + length, &watch->mask);
 
 		if (got < 0 && errno == EINTR && noted_signal == 0) {
 			continue;
@@ -86,8 +107,8 @@ static enum phial_status read_line(int fd, struct phial_secret *into, struct phi
 }
 
 /* Ask once, with signals noted and echo off. PHIAL_GONE: a signal came. */
-static enum phial_status ask_with_echo_off(int fd, const char *prompt, struct phial_secret *into,
-					   struct phial_error *err)
+static enum phial_status ask_with_echo_off(int fd, const struct watch *watch, const char *prompt,
+					   struct phial_secret *into, struct phial_error *err)
 {
 	struct termios before;
 	struct termios quiet;
@@ -106,7 +127,7 @@ static enum phial_status ask_with_echo_off(int fd, const char *prompt, struct ph
 	enum phial_status status = phial_write_all(fd, prompt, strlen(prompt), err);
 
 	if (status == PHIAL_OK) {
-		status = read_line(fd, into, err);
+		status = read_line(fd, watch, into, err);
 	}
 	while (tcsetattr(fd, TCSAFLUSH, &before) != 0 && errno == EINTR &&
 	       noted_signal != SIGTTOU) {
@@ -117,25 +138,40 @@ static enum phial_status ask_with_echo_off(int fd, const char *prompt, struct ph
 	return status;
 }
 
-static void watch_signals(struct sigaction before[])
+static void watch_signals(struct watch *ret_watch)
 {
 	struct sigaction action = { .sa_handler = note_signal };
+	sigset_t blocked;
 
 	noted_signal = 0;
 	sigemptyset(&action.sa_mask);
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < BLOCKED_SIGNALS; i++) {
+		sigaddset(&blocked, watched_signals[i]);
+	}
+	sigprocmask(SIG_BLOCK, &blocked, &ret_watch->mask);
 	for (size_t i = 0; i < PHIAL_COUNT(watched_signals); i++) {
-		sigaction(watched_signals[i], &action, &before[i]);
+		sigaction(watched_signals[i], &action, &ret_watch->actions[i]);
 		/* What the caller chose to ignore stays ignored (nohup). */
-		if (before[i].sa_handler == SIG_IGN) {
-			sigaction(watched_signals[i], &before[i], NULL);
+		if (ret_watch->actions[i].sa_handler == SIG_IGN) {
+			sigaction(watched_signals[i], &ret_watch->actions[i], NULL);
 		}
 	}
+}
+
+/* Actions first: what was held back then does what it would have done. */
+static void unwatch_signals(const struct watch *watch)
+{
+	for (size_t i = 0; i < PHIAL_COUNT(watched_signals); i++) {
+		sigaction(watched_signals[i], &watch->actions[i], NULL);
+	}
+	sigprocmask(SIG_SETMASK, &watch->mask, NULL);
 }
 
 enum phial_status phial_cli_ask(const char *prompt, struct phial_secret *into,
 				struct phial_error *err)
 {
-	struct sigaction before[PHIAL_COUNT(watched_signals)];
+	struct watch watch;
 	phial_auto_fd int fd = -1;
 	enum phial_status status = open_terminal(&fd, err);
 
@@ -143,11 +179,9 @@ enum phial_status phial_cli_ask(const char *prompt, struct phial_secret *into,
 		return status;
 	}
 	for (;;) {
-		watch_signals(before);
-		status = ask_with_echo_off(fd, prompt, into, err);
-		for (size_t i = 0; i < PHIAL_COUNT(watched_signals); i++) {
-			sigaction(watched_signals[i], &before[i], NULL);
-		}
+		watch_signals(&watch);
+		status = ask_with_echo_off(fd, &watch, prompt, into, err);
+		unwatch_signals(&watch);
 		if (noted_signal == 0) {
 			return status;
 		}
