@@ -26,15 +26,6 @@ struct fixture {
 	struct phial_secret *out;
 };
 
-static struct phial_secret *secret_of(const void *bytes, size_t length)
-{
-	struct phial_secret *secret = NULL;
-
-	assert_int_equal(phial_secret_new(length + 1, &secret, NULL), PHIAL_OK);
-	assert_int_equal(phial_secret_append(secret, bytes, length, NULL), PHIAL_OK);
-	return secret;
-}
-
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -473,44 +464,53 @@ static void large_headers_are_refused(void **state)
 	assert_int_equal(parse_repeated(large, 220, &err), PHIAL_TOO_LARGE);
 }
 
-static void passphrases_open_their_files(void **state)
+static void stanza_words_are_printable(void **state)
+{
+	static const struct {
+		const char *stanza;
+		enum phial_status expected;
+	} cases[] = {
+		{ "-> a !~\n\n", PHIAL_OK },	     { "-> \n\n", PHIAL_MALFORMED },
+		{ "-> a \n\n", PHIAL_MALFORMED },    { "-> a  b\n\n", PHIAL_MALFORMED },
+		{ "-> a\tb\n\n", PHIAL_MALFORMED },  { "-> a\x1b[2J\n\n", PHIAL_MALFORMED },
+		{ "-> a\x7f\n\n", PHIAL_MALFORMED }, { "-> \xc3\xa9\n\n", PHIAL_MALFORMED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		assert_int_equal(parse_repeated(cases[i].stanza, 1, NULL), cases[i].expected);
+	}
+}
+
+/* The first chunk is right and was decrypted when the last one turns out to be wrong. */
+static void nothing_stays_of_a_body_broken_later(void **state)
 {
 	struct fixture *fixture = *state;
-	struct phial_secret *right = secret_of("correct horse", 13);
-	struct phial_secret *wrong = secret_of("correct horsf", 13);
-	struct phial_secret *file = NULL;
-	struct phial_error err = { 0 };
+	struct phial_age_file file = { 0 };
+	struct phial_age_key key;
+	uint8_t prefix[71];
+	uint8_t *out = malloc(CHUNK + 100);
+	size_t length = 0;
 
-	set_value(fixture, 100);
-	assert_int_equal(phial_passphrase_encrypt(fixture->value, right, 9, &file, &err),
-			 PHIAL_USAGE);
-	assert_int_equal(phial_passphrase_encrypt(fixture->value, right, 21, &file, &err),
-			 PHIAL_USAGE);
-	assert_int_equal(phial_passphrase_encrypt(fixture->value, right, 10, &file, &err),
+	assert_non_null(out);
+	set_value(fixture, CHUNK + 100);
+	uint8_t *bytes = encrypt_binary(fixture, 1, &length);
+
+	bytes[length - 1] ^= 1;
+	phial_secret_wipe(fixture->out);
+	assert_int_equal(phial_age_parse(bytes, length, PHIAL_AGE_ANY_FORM, &file, NULL), PHIAL_OK);
+	assert_int_equal(phial_age_unwrap(&file, fixture->identities[0], NULL, &key, NULL),
 			 PHIAL_OK);
-	const uint8_t *bytes = phial_secret_const_bytes(file);
-	size_t length = phial_secret_length(file);
-
-	assert_int_equal(phial_age_open_passphrase(bytes, length, wrong, fixture->out, &err),
-			 PHIAL_BAD_PASSPHRASE);
-	assert_int_equal(phial_age_open_passphrase(bytes, length, right, fixture->out, &err),
-			 PHIAL_OK);
-	assert_int_equal(phial_secret_length(fixture->out), 100);
-	assert_memory_equal(phial_secret_const_bytes(fixture->out),
-			    phial_secret_const_bytes(fixture->value), 100);
-	/* A key does not open it, and a passphrase does not open what is for keys. */
-	assert_int_equal(open_file(bytes, length, PHIAL_AGE_ANY_FORM, fixture->identities[0],
-				   fixture->out, &err),
-			 PHIAL_NOT_RECIPIENT);
-	char *text = encrypt(fixture, 1, &length);
-
-	assert_int_equal(phial_age_open_passphrase((uint8_t *)text, length, right, fixture->out,
-						   &err),
-			 PHIAL_NOT_RECIPIENT);
-	free(text);
-	phial_secret_free(right);
-	phial_secret_free(wrong);
-	phial_secret_free(file);
+	assert_int_equal(phial_age_decrypt(&file, &key, prefix, sizeof(prefix), fixture->out, NULL),
+			 PHIAL_TAMPERED);
+	assert_true(sodium_is_zero(prefix, sizeof(prefix)));
+	assert_true(sodium_is_zero(phial_secret_const_bytes(fixture->out), PHIAL_SECRET_MAX_BYTES));
+	assert_int_equal(phial_age_decrypt_bytes(&file, &key, out, CHUNK + 100, NULL),
+			 PHIAL_TAMPERED);
+	assert_true(sodium_is_zero(out, CHUNK + 100));
+	phial_age_file_free(&file);
+	free(bytes);
+	free(out);
 }
 
 static void files_never_repeat(void **state)
@@ -543,7 +543,8 @@ int main(void)
 		cmocka_unit_test(low_order_recipients_are_refused),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(large_headers_are_refused),
-		cmocka_unit_test(passphrases_open_their_files),
+		cmocka_unit_test(stanza_words_are_printable),
+		cmocka_unit_test(nothing_stays_of_a_body_broken_later),
 		cmocka_unit_test(files_never_repeat),
 	};
 

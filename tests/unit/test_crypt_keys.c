@@ -196,6 +196,52 @@ static void made_keys_are_new_and_well_formed(void **state)
 	assert_false(phial_identities_need_passphrase(first));
 }
 
+static void passphrases_open_what_they_encrypted(void **state)
+{
+	phial_auto_secret struct phial_secret *value = secret_of("CANARY");
+	phial_auto_secret struct phial_secret *right = secret_of("correct horse");
+	phial_auto_secret struct phial_secret *wrong = secret_of("correct horsf");
+	phial_auto_secret struct phial_secret *out = secret_of("what was there before");
+	phial_auto_secret struct phial_secret *file = NULL;
+
+	(void)state;
+	assert_int_equal(phial_passphrase_encrypt(value, right, 9, &file, NULL), PHIAL_USAGE);
+	assert_int_equal(phial_passphrase_encrypt(value, right, 21, &file, NULL), PHIAL_USAGE);
+	assert_int_equal(phial_passphrase_encrypt(value, right, 10, &file, NULL), PHIAL_OK);
+	const uint8_t *bytes = phial_secret_const_bytes(file);
+	size_t length = phial_secret_length(file);
+
+	assert_int_equal(phial_age_open_passphrase(bytes, length, wrong, out, NULL),
+			 PHIAL_BAD_PASSPHRASE);
+	assert_int_equal(phial_age_open_passphrase(bytes, length, right, out, NULL), PHIAL_OK);
+	assert_int_equal(phial_secret_length(out), 6);
+	assert_memory_equal(phial_secret_const_bytes(out), "CANARY", 6);
+}
+
+/* A key does not open it. */
+static void keys_do_not_open_passphrase_files(void **state)
+{
+	phial_auto_secret struct phial_secret *value = secret_of("CANARY");
+	phial_auto_secret struct phial_secret *passphrase = secret_of("correct horse");
+	phial_auto_secret struct phial_secret *encrypted = NULL;
+	phial_auto_age_file struct phial_age_file file = { 0 };
+	struct phial_identities *identities = NULL;
+	struct phial_age_key key;
+
+	(void)state;
+	assert_int_equal(parse(SECRET_TEXT, &identities, NULL), PHIAL_OK);
+	assert_int_equal(phial_passphrase_encrypt(value, passphrase, 10, &encrypted, NULL),
+			 PHIAL_OK);
+	assert_int_equal(phial_age_parse(phial_secret_const_bytes(encrypted),
+					 phial_secret_length(encrypted), PHIAL_AGE_STRICT_ARMOR,
+					 &file, NULL),
+			 PHIAL_OK);
+	assert_true(file.has_passphrase);
+	assert_int_equal(phial_age_unwrap(&file, identities, NULL, &key, NULL),
+			 PHIAL_NOT_RECIPIENT);
+	phial_identities_free(identities);
+}
+
 static void encrypted_key_files_need_their_passphrase(void **state)
 {
 	phial_auto_secret struct phial_secret *plain = secret_of("# mine\n" SECRET_TEXT "\n");
@@ -250,6 +296,8 @@ int main(void)
 		cmocka_unit_test(key_files_are_read_as_age_reads_them),
 		cmocka_unit_test(too_many_keys_are_refused),
 		cmocka_unit_test(made_keys_are_new_and_well_formed),
+		cmocka_unit_test(passphrases_open_what_they_encrypted),
+		cmocka_unit_test(keys_do_not_open_passphrase_files),
 		cmocka_unit_test(encrypted_key_files_need_their_passphrase),
 		cmocka_unit_test(files_encrypted_to_keys_are_no_key_files),
 	};
