@@ -28,6 +28,9 @@
 /* A worker that dies sooner than this after its start is started again only after a pause. */
 #define WORKER_QUICK_DEATH_MS 1000
 #define WORKER_PAUSE_MS	      500
+/* After a filler's end the next one is forked once nothing has happened for so long: at once, it
+ * would take the processor from the hook that waits for this one's answer. */
+#define FILLER_PAUSE_MS 5
 /* How soon events that a busy worker had no room for are tried again. */
 #define EVENT_RETRY_MS 20
 
@@ -224,7 +227,19 @@ static int loop_timeout_ms(const struct supervisor *supervisor)
 	if (supervisor->worker_is_due) {
 		return WORKER_PAUSE_MS;
 	}
+	if (supervisor->filler_is_due) {
+		return FILLER_PAUSE_MS;
+	}
 	return supervisor->first_event ? EVENT_RETRY_MS : -1;
+}
+
+static void start_what_is_due(struct supervisor *supervisor)
+{
+	if (supervisor->worker_is_due) {
+		restart_worker(supervisor);
+	} else if (supervisor->filler_is_due) {
+		containers_prepare_filler(supervisor);
+	}
 }
 
 static enum phial_status run_loop(struct supervisor *supervisor, struct phial_error *err)
@@ -238,8 +253,8 @@ static enum phial_status run_loop(struct supervisor *supervisor, struct phial_er
 		if (count < 0 && errno != EINTR) {
 			return phial_fail(err, PHIAL_SYSTEM, errno, "epoll_wait");
 		}
-		if (count == 0 && supervisor->worker_is_due) {
-			restart_worker(supervisor);
+		if (count == 0) {
+			start_what_is_due(supervisor);
 		}
 		if (count == 1) {
 			on_event(supervisor, event.data.ptr);

@@ -44,6 +44,16 @@ enum phial_status containers_start_filler(struct supervisor *supervisor, struct 
 	return PHIAL_OK;
 }
 
+void containers_prepare_filler(struct supervisor *supervisor)
+{
+	struct phial_error err;
+
+	supervisor->filler_is_due = false;
+	if (!supervisor->idle_filler && containers_start_filler(supervisor, &err) != PHIAL_OK) {
+		phial_log("%s", err.text);
+	}
+}
+
 static void free_filler(struct filler *filler)
 {
 	close(filler->fd); /* epoll forgets it with this */
@@ -193,7 +203,6 @@ void containers_on_filler(struct supervisor *supervisor, struct filler *filler)
 {
 	struct container *container = filler->container;
 	struct phial_link_result result;
-	struct phial_error err;
 
 	if (!container) { /* died while idle: the next job starts another */
 		if (supervisor->idle_filler == filler) {
@@ -220,8 +229,5 @@ void containers_on_filler(struct supervisor *supervisor, struct filler *filler)
 			wipe(supervisor, container);
 		}
 	}
-	/* The next one is started now, when nobody waits for it. */
-	if (!supervisor->idle_filler && containers_start_filler(supervisor, &err) != PHIAL_OK) {
-		phial_log("%s", err.text);
-	}
+	supervisor->filler_is_due = supervisor->idle_filler == NULL;
 }

@@ -75,6 +75,7 @@ struct supervisor {
 	bool worker_is_due; /* died at once: started again after a pause */
 	struct pending_event *first_event; /* for the worker, waiting for room */
 	struct filler *idle_filler;
+	bool filler_is_due; /* none is idle: started when nothing else is to be done */
 	struct container *containers;
 	uint64_t last_number;
 	bool is_loaded;
@@ -106,6 +107,7 @@ void supervisor_become_ready(struct supervisor *supervisor);
 /* supervisor_containers.c */
 PHIAL_CHECKED enum phial_status containers_start_filler(struct supervisor *supervisor,
 							struct phial_error *err);
+void containers_prepare_filler(struct supervisor *supervisor);
 PHIAL_CHECKED enum phial_status containers_fill(struct supervisor *supervisor, int pidfd,
 						int mount_fd, const void *parts, size_t length,
 						uint64_t *ret_number, struct phial_error *err);
