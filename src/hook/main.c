@@ -175,11 +175,8 @@ static enum phial_status look_for_grant(struct hook *hook, bool *ret_may_grant,
 	return PHIAL_OK;
 }
 
-/*
- * Stage 4. Should: get the agent's verdict on this container. Mustn't: believe what it can
- * check itself: the process is the one that the state names.
- */
-static enum phial_status get_verdict(struct hook *hook, struct phial_error *err)
+/* Stage 4. Should: put the request to the agent. Mustn't: keep a capability that is not needed. */
+static enum phial_status ask_agent(struct hook *hook, struct phial_error *err)
 {
 	const struct phial_span state = { hook->request.state, hook->request.start.state_length };
 
@@ -197,18 +194,37 @@ static enum phial_status get_verdict(struct hook *hook, struct phial_error *err)
 	}
 	if (status == PHIAL_OK) {
 		status = phial_hook_ask(hook->socket_fd, &hook->request.start, hook->config_fd,
-					&hook->verdict, err);
-	}
-	if (status == PHIAL_OK && hook->verdict.decision == PHIAL_HOOK_GO &&
-	    hook->verdict.pid != hook->pid) {
-		return phial_fail(err, PHIAL_MALFORMED, 0,
-				  "the agent's verdict is for another process");
+					err);
 	}
 	return status;
 }
 
 /*
- * Stage 5. Should: make the mount and have it filled. Mustn't: see a secret, or leave anything
+ * Stage 5. Should: open the container's process while the agent decides, and get the verdict.
+ * Mustn't: believe what it can check itself: the process is the one that the state names.
+ */
+static enum phial_status get_verdict(struct hook *hook, struct phial_error *err)
+{
+	struct phial_error target_err;
+	enum phial_status target_status =
+		phial_target_open(hook->pid, &hook->target, &target_err);
+	enum phial_status status = phial_hook_hear_verdict(hook->socket_fd, &hook->verdict, err);
+
+	if (status != PHIAL_OK || hook->verdict.decision != PHIAL_HOOK_GO) {
+		return status;
+	}
+	if (hook->verdict.pid != hook->pid) {
+		return phial_fail(err, PHIAL_MALFORMED, 0,
+				  "the agent's verdict is for another process");
+	}
+	if (target_status != PHIAL_OK) {
+		*err = target_err;
+	}
+	return target_status;
+}
+
+/*
+ * Stage 6. Should: make the mount and have it filled. Mustn't: see a secret, or leave anything
  * in the host's mount table: the mount is attached in this process's own namespace only.
  */
 static enum phial_status make_mount(struct hook *hook, struct phial_error *err)
@@ -220,11 +236,9 @@ static enum phial_status make_mount(struct hook *hook, struct phial_error *err)
 		.allow_swappable = true, /* the agent is told, and may refuse it */
 	};
 	enum phial_mount_kind kind = PHIAL_MOUNT_TMPFS_SWAPPABLE;
-	enum phial_status status = phial_target_open(hook->pid, &hook->target, err);
+	enum phial_status status =
+		phial_mount_create(&options, &hook->rw_fd, &hook->ro_fd, &kind, err);
 
-	if (status == PHIAL_OK) {
-		status = phial_mount_create(&options, &hook->rw_fd, &hook->ro_fd, &kind, err);
-	}
 	if (status != PHIAL_OK) {
 		return status;
 	}
@@ -235,7 +249,7 @@ static enum phial_status make_mount(struct hook *hook, struct phial_error *err)
 }
 
 /*
- * Stage 6. Should: attach the read-only clone, give up every capability, and report. Mustn't: use
+ * Stage 7. Should: attach the read-only clone, give up every capability, and report. Mustn't: use
  * any path from here on (the root is the container's), or end well before the agent has
  * recorded the start.
  */
@@ -270,7 +284,10 @@ static enum phial_status inject(struct hook *hook, struct phial_error *err)
 	if (status != PHIAL_OK || !may_grant) {
 		return status;
 	}
-	status = get_verdict(hook, err);
+	status = ask_agent(hook, err);
+	if (status == PHIAL_OK) {
+		status = get_verdict(hook, err);
+	}
 	if (status != PHIAL_OK || hook->verdict.decision == PHIAL_HOOK_NO_GRANT ||
 	    hook->verdict.decision == PHIAL_HOOK_DONE) {
 		return status;

@@ -72,18 +72,23 @@ static enum phial_status receive(int fd, enum phial_hook_frame type, void *paylo
 }
 
 enum phial_status phial_hook_ask(int fd, const struct phial_hook_start *start, int config_fd,
-				 struct phial_hook_verdict *ret_verdict, struct phial_error *err)
+				 struct phial_error *err)
 {
-	static struct phial_hook_verdict raw; /* 13 KB */
-	size_t length;
 	enum phial_status status =
 		phial_frame_send(fd, PHIAL_HOOK_START, start, sizeof(*start) + start->state_length,
 				 &config_fd, 1, err);
 
-	if (status != PHIAL_OK) {
-		return explain(status, err);
-	}
-	status = receive(fd, PHIAL_HOOK_VERDICT, &raw, sizeof(raw), &length, err);
+	return status == PHIAL_OK ? PHIAL_OK : explain(status, err);
+}
+
+enum phial_status phial_hook_hear_verdict(int fd, struct phial_hook_verdict *ret_verdict,
+					  struct phial_error *err)
+{
+	static struct phial_hook_verdict raw; /* 13 KB */
+	size_t length;
+	enum phial_status status =
+		receive(fd, PHIAL_HOOK_VERDICT, &raw, sizeof(raw), &length, err);
+
 	if (status != PHIAL_OK) {
 		return status;
 	}
