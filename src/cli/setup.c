@@ -46,6 +46,7 @@ struct job {
 	const struct phial_cli_call *call;
 	char programs[PHIAL_SETUP_PATH_BYTES];	   /* the folder of this program */
 	char host_key[PHIAL_RECIPIENT_TEXT_BYTES]; /* "" if it is not known */
+	struct phial_signer_public trust;	   /* of --trust */
 	uid_t uid;				   /* of the user phial; -1 if it is not there */
 	gid_t gid;
 };
@@ -63,6 +64,14 @@ static enum phial_status check_call(const struct phial_cli_call *call, struct jo
 		return phial_fail(err, PHIAL_DENIED, 0,
 				  "setup changes the system: run sudo phial setup, or phial setup "
 				  "--print to see what it would do");
+	}
+	if (call->values[TRUST]) {
+		enum phial_status status =
+			phial_signer_public_parse(call->values[TRUST], &job->trust, err);
+
+		if (status != PHIAL_OK) {
+			return phial_fail_prefix(err, "--trust");
+		}
 	}
 	ssize_t length = readlink("/proc/self/exe", job->programs, sizeof(job->programs) - 1);
 
@@ -220,21 +229,14 @@ static enum phial_status make_identity(struct job *job, struct phial_error *err)
 
 static enum phial_status pin_trust(const struct job *job, struct phial_error *err)
 {
-	const char *text = job->call->values[TRUST];
-	struct phial_signer_public key;
 	char path[PHIAL_SETUP_PATH_BYTES];
 
-	if (!text) {
+	if (!job->call->values[TRUST]) {
 		return PHIAL_OK;
 	}
-	enum phial_status status = phial_signer_public_parse(text, &key, err);
-
-	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "--trust");
-	}
-	status = phial_setup_path(&job->setup, TRUST_FILE, path, err);
+	enum phial_status status = phial_setup_path(&job->setup, TRUST_FILE, path, err);
 	if (status == PHIAL_OK && !job->setup.only_print) {
-		status = phial_cli_pins_add_to(path, &key, err);
+		status = phial_cli_pins_add_to(path, &job->trust, err);
 	}
 	if (status == PHIAL_OK) {
 		phial_setup_say(&job->setup, job->setup.only_print ? "pin" : "pinned",

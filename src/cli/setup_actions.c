@@ -77,31 +77,6 @@ static enum phial_status correct_folder(const char *path, mode_t mode, uid_t uid
 	return PHIAL_OK;
 }
 
-enum phial_status phial_setup_folder(const struct phial_setup *setup, const char *path, mode_t mode,
-				     uid_t uid, gid_t gid, struct phial_error *err)
-{
-	char full[PHIAL_SETUP_PATH_BYTES];
-	bool is_there = phial_setup_exists(setup, path);
-	bool changed = false;
-	enum phial_status status = phial_setup_path(setup, path, full, err);
-
-	if (status != PHIAL_OK) {
-		return status;
-	}
-	if (setup->only_print) {
-		phial_setup_say(setup, is_there ? "keep" : "make", path);
-		return PHIAL_OK;
-	}
-	if (!is_there && mkdir(full, mode) != 0) {
-		return fail_on("make", full, err);
-	}
-	status = correct_folder(full, mode, uid, gid, &changed, err);
-	if (status == PHIAL_OK) {
-		phial_setup_say(setup, !is_there ? "made" : changed ? "changed" : "kept", path);
-	}
-	return status;
-}
-
 /* mkdir -p for the folders above a path. */
 static enum phial_status make_parents(const struct phial_setup *setup, char *full,
 				      struct phial_error *err)
@@ -121,6 +96,35 @@ static enum phial_status make_parents(const struct phial_setup *setup, char *ful
 		*slash = '/';
 	}
 	return PHIAL_OK;
+}
+
+enum phial_status phial_setup_folder(const struct phial_setup *setup, const char *path, mode_t mode,
+				     uid_t uid, gid_t gid, struct phial_error *err)
+{
+	char full[PHIAL_SETUP_PATH_BYTES];
+	bool is_there = phial_setup_exists(setup, path);
+	bool changed = false;
+	enum phial_status status = phial_setup_path(setup, path, full, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	if (setup->only_print) {
+		phial_setup_say(setup, is_there ? "keep" : "make", path);
+		return PHIAL_OK;
+	}
+	status = make_parents(setup, full, err);
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	if (!is_there && mkdir(full, mode) != 0) {
+		return fail_on("make", full, err);
+	}
+	status = correct_folder(full, mode, uid, gid, &changed, err);
+	if (status == PHIAL_OK) {
+		phial_setup_say(setup, !is_there ? "made" : changed ? "changed" : "kept", path);
+	}
+	return status;
 }
 
 enum phial_status phial_setup_file(const struct phial_setup *setup, const char *path,

@@ -33,7 +33,7 @@ void phial_setup_say(const struct phial_setup *setup, const char *verb, const ch
 bool phial_setup_exists(const struct phial_setup *setup, const char *path);
 
 /*
- * Make a folder, or correct mode and owner of one that is there. uid, gid: (uid_t)-1 leaves them.
+ * Make a folder (and those above it, 0755), or correct mode and owner of one that is there. uid, gid: (uid_t)-1 leaves them.
  * Returns PHIAL_OK, PHIAL_EXISTS when something else is there, PHIAL_DENIED, PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_setup_folder(const struct phial_setup *setup,
