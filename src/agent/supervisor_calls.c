@@ -138,13 +138,13 @@ static enum phial_status on_alive(struct supervisor *supervisor, const void *rec
 				  struct phial_error *err)
 {
 	const struct phial_link_process *call = record;
-	struct phial_target target;
+	uint64_t start_time;
 
 	(void)supervisor;
 	(void)frame;
-	if (call->pid > 1 && phial_target_open(call->pid, &target, err) == PHIAL_OK) {
-		answer->number = target.start_time == call->start_time;
-		phial_target_close(&target);
+	if (call->pid > 1 &&
+	    phial_target_find_start_time(call->pid, &start_time, err) == PHIAL_OK) {
+		answer->number = start_time == call->start_time;
 	}
 	return PHIAL_OK;
 }
@@ -186,9 +186,9 @@ static enum phial_status on_fatal(struct supervisor *supervisor, const void *rec
 	(void)err;
 	memcpy(text, call->text, sizeof(text));
 	text[sizeof(text) - 1] = '\0';
-	supervisor->fatal_status = phial_fail(
-		supervisor->err, call->status == PHIAL_OK ? PHIAL_SYSTEM : call->status, 0, "%s",
-		text);
+	supervisor->fatal_status =
+		phial_fail(supervisor->err, call->status == PHIAL_OK ? PHIAL_SYSTEM : call->status,
+			   0, "%s", text);
 	supervisor->is_stopping = true;
 	return PHIAL_OK;
 }

@@ -87,6 +87,15 @@ PHIAL_CHECKED enum phial_status phial_target_read_map(const struct phial_target 
 						      size_t text_bytes, size_t *ret_length,
 						      struct phial_error *err);
 
+/*
+ * When a process began (clock ticks since boot), which with its number says which process it is.
+ * Unlike phial_target_open() it needs no privilege, whoever the process belongs to. pid: as the
+ * caller's /proc counts. Returns PHIAL_OK; PHIAL_GONE; PHIAL_SYSTEM; PHIAL_REFUSED when /proc is
+ * another pid namespace's. See proc(5), field 22 of stat.
+ */
+PHIAL_CHECKED enum phial_status phial_target_find_start_time(pid_t pid, uint64_t *ret_start_time,
+							     struct phial_error *err);
+
 /* Close its descriptors. Keeps errno. */
 void phial_target_close(struct phial_target *target);
 

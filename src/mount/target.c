@@ -220,6 +220,30 @@ enum phial_status phial_target_open(pid_t pid, struct phial_target *ret_target,
 	return status;
 }
 
+enum phial_status phial_target_find_start_time(pid_t pid, uint64_t *ret_start_time,
+					       struct phial_error *err)
+{
+	phial_auto_target struct phial_target target = PHIAL_TARGET_NONE;
+	phial_auto_fd int proc_fd = -1;
+	char number[16];
+	enum phial_status status = open_proc(&proc_fd, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	target.pid = pid;
+	(void)snprintf(number, sizeof(number), "%d", (int)pid);
+	target.process_fd = openat(proc_fd, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (target.process_fd < 0) {
+		return open_failure(pid, "/proc entry", err);
+	}
+	status = read_start_time(&target, err);
+	if (status == PHIAL_OK) {
+		*ret_start_time = target.start_time;
+	}
+	return status;
+}
+
 void phial_target_close(struct phial_target *target)
 {
 	phial_close_fd(&target->pidfd);
