@@ -37,10 +37,10 @@
 #define PIDS_MAX    16
 #define TRACED_MAX  1024
 #define NUMBERS_MAX 64
-#define SCRATCH     256
+#define SCRATCH	    256
 /* Below the red zone of the x86-64 ABI. */
 #define SCRATCH_OFFSET 4096
-#define OPTIONS                                                                               \
+#define OPTIONS                                                                                   \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | \
 	 PTRACE_O_TRACEEXEC)
 #define EXIT_NOT_HIT 3
@@ -57,9 +57,9 @@ enum action { ACTION_COUNT, ACTION_KILL, ACTION_ERROR, ACTION_ERRORS, ACTION_SHO
 
 struct traced {
 	pid_t pid;
-	bool is_inside;	  /* a call has begun */
-	bool must_fail;	  /* its result is to be replaced */
-	bool is_ours;	  /* it is the call of -c */
+	bool is_inside; /* a call has begun */
+	bool must_fail; /* its result is to be replaced */
+	bool is_ours;	/* it is the call of -c */
 	struct user_regs_struct saved;
 };
 
