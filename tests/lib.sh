@@ -351,7 +351,7 @@ start_agent() {
 	rm -f "$WORK/notify" "$WORK/ready"
 	start python3 "$ROOT/tests/tools/ready.py" "$WORK/notify" "$WORK/ready"
 	local listener=$STARTED_PID
-	within 10 test -S "$WORK/notify" || bail "no socket for READY"
+	within 60 test -S "$WORK/notify" || bail "no socket for READY"
 	NOTIFY_SOCKET=$WORK/notify start_quietly "$WORK/agent.log" "$PHIALD" --run-dir "$RUN_DIR" \
 		--state-dir "$STATE_DIR" --store "$STORE" --identity "$IDENTITY" --trust "$TRUST" \
 		--user "$AGENT_USER" "$@"

@@ -314,35 +314,21 @@ static enum phial_status read_identity(struct load *load, struct phial_error *er
 	return phial_identities_parse(text, NULL, &load->identities, err);
 }
 
-/* A trust file's serial may not fall, nor one serial stand for two files. */
+/*
+ * A trust file's serial may not fall, nor one serial stand for two files. serial 0: the file is
+ * not there, which is refused if it ever was.
+ */
 static enum phial_status mark_trust_file(struct phial_worker *worker, const char *name,
-					 uint64_t serial, const uint8_t *bytes, size_t length,
+					 uint64_t serial,
+					 const uint8_t digest[static PHIAL_DIGEST_BYTES],
 					 struct phial_error *err)
 {
-	uint8_t digest[PHIAL_DIGEST_BYTES];
-
-	if (serial == 0) {
-		return PHIAL_OK; /* there is none */
-	}
-	phial_hash_256(bytes, length, digest);
 	enum phial_status status = phial_marks_check(worker->marks, name, serial, digest, err);
 
-	return status == PHIAL_OK ? phial_marks_note(worker->marks, name, serial, digest, err)
-				  : status;
-}
-
-static enum phial_status mark_list(struct phial_worker *worker, enum phial_trust_kind kind,
-				   const char *name, const struct phial_trust_list *list,
-				   struct phial_error *err)
-{
-	phial_auto_free char *text = NULL;
-	size_t length = 0;
-	enum phial_status status = phial_trust_list_format(kind, list, &text, &length, err);
-
-	if (status != PHIAL_OK) {
+	if (status != PHIAL_OK || serial == 0) {
 		return status;
 	}
-	return mark_trust_file(worker, name, list->serial, (const uint8_t *)text, length, err);
+	return phial_marks_note(worker->marks, name, serial, digest, err);
 }
 
 static enum phial_status check_trust_marks(struct phial_worker *worker,
@@ -350,16 +336,17 @@ static enum phial_status check_trust_marks(struct phial_worker *worker,
 					   const struct phial_policy *policy,
 					   struct phial_error *err)
 {
-	enum phial_status status = mark_list(worker, PHIAL_TRUST_RECIPIENTS, ".phial/recipients",
-					     &trust->recipients, err);
+	enum phial_status status = mark_trust_file(worker, ".phial/recipients",
+						   trust->recipients.serial,
+						   trust->recipients_digest, err);
 
 	if (status == PHIAL_OK) {
-		status = mark_list(worker, PHIAL_TRUST_SIGNERS, ".phial/signers", &trust->signers,
-				   err);
+		status = mark_trust_file(worker, ".phial/signers", trust->signers.serial,
+					 trust->signers_digest, err);
 	}
 	if (status == PHIAL_OK) {
 		status = mark_trust_file(worker, ".phial/policy.json", policy->serial,
-					 trust->policy, trust->policy_length, err);
+					 trust->policy_digest, err);
 	}
 	return status;
 }
