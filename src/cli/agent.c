@@ -163,7 +163,9 @@ static void print_workload(const struct phial_json *workload)
 		       would_start ? "not running, would start" : "not running, would be REFUSED:");
 	}
 	if (would_start) {
-		printf(" with %" PRId64 " files\n", number_of(workload, "files"));
+		int64_t files = number_of(workload, "files");
+
+		printf(" with %" PRId64 " file%s\n", files, files == 1 ? "" : "s");
 	} else if (phial_json_count(reasons) == 0) {
 		printf(" nothing matches\n");
 	} else {
