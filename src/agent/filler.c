@@ -23,9 +23,8 @@ static enum phial_status read_part(const struct phial_fill_part *part, struct ph
 {
 	struct phial_key_header header;
 	size_t length = 0;
-	enum phial_status status =
-		phial_keyring_read(part->serial, phial_secret_bytes(payload),
-				   phial_secret_capacity(payload), &length, err);
+	enum phial_status status = phial_keyring_read(part->serial, phial_secret_bytes(payload),
+						      phial_secret_capacity(payload), &length, err);
 
 	if (status != PHIAL_OK) {
 		return status;
@@ -104,8 +103,8 @@ static enum phial_status fill(int mount_fd, struct phial_fill_part *parts, size_
 		names[name_count++] = parts[i].file;
 	}
 	if (status == PHIAL_OK) {
-		status = phial_generation_commit(mount_fd, FIRST_GENERATION, names, name_count,
-						 err);
+		status =
+			phial_generation_commit(mount_fd, FIRST_GENERATION, names, name_count, err);
 	}
 	return status;
 }
@@ -119,8 +118,8 @@ int phial_filler_run(int fd, struct phial_secret *payload)
 	struct phial_frame frame;
 	struct phial_error err = { .status = PHIAL_OK };
 	struct phial_link_result result = { .status = PHIAL_MALFORMED };
-	enum phial_status status = phial_frame_receive(fd, job.bytes, sizeof(job.bytes), &frame,
-						       &err);
+	enum phial_status status =
+		phial_frame_receive(fd, job.bytes, sizeof(job.bytes), &frame, &err);
 
 	if (status != PHIAL_OK) {
 		return status == PHIAL_GONE ? 0 : 1;

@@ -25,10 +25,11 @@ static enum phial_status check_entry(const struct phial_worker *worker,
 	}
 	if (entry->loaded.not_after_s != 0 &&
 	    entry->loaded.not_after_s <= phial_worker_now_s(worker)) {
-		phial_text_add(problems, "%s%s v%" PRIu64 " has expired; seal it anew with "
+		phial_text_add(problems,
+			       "%s%s v%" PRIu64 " has expired; seal it anew with "
 			       "\"phial seal %s\"",
-			       problems->length > 0 ? "\n" : "", entry->name,
-			       entry->loaded.version, entry->name);
+			       problems->length > 0 ? "\n" : "", entry->name, entry->loaded.version,
+			       entry->name);
 		return PHIAL_EXPIRED;
 	}
 	return PHIAL_OK;

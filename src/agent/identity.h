@@ -15,9 +15,8 @@
  * the caller. ret_public: "age1..." of its first key. Returns PHIAL_OK; PHIAL_NOT_FOUND;
  * PHIAL_DENIED when others can read the file; PHIAL_BAD_KEY; PHIAL_BAD_PASSPHRASE; PHIAL_SYSTEM.
  */
-PHIAL_CHECKED enum phial_status phial_agent_identity_read(const struct phial_agent_options *options,
-							  struct phial_secret **ret_text,
-							  char ret_public[PHIAL_RECIPIENT_TEXT_BYTES],
-							  struct phial_error *err);
+PHIAL_CHECKED enum phial_status
+phial_agent_identity_read(const struct phial_agent_options *options, struct phial_secret **ret_text,
+			  char ret_public[PHIAL_RECIPIENT_TEXT_BYTES], struct phial_error *err);
 
 #endif

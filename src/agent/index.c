@@ -27,8 +27,7 @@ struct phial_entry *phial_index_find(const struct phial_index *index, const char
 	if (index->count == 0) {
 		return NULL;
 	}
-	return bsearch(name, index->entries, index->count, sizeof(index->entries[0]),
-		       compare_name);
+	return bsearch(name, index->entries, index->count, sizeof(index->entries[0]), compare_name);
 }
 
 static void clear_entry(struct phial_entry *entry)

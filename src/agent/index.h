@@ -32,10 +32,10 @@ struct phial_loaded {
 struct phial_entry {
 	char *name;
 	struct phial_loaded loaded;
-	uint64_t file_version;	 /* what the store's file claims, 0: unknown */
+	uint64_t file_version;	  /* what the store's file claims, 0: unknown */
 	enum phial_status status; /* PHIAL_OK: what the store has now is what is loaded */
-	char *reason;		 /* why not, or NULL */
-	bool is_missing;	 /* the file is gone; what is loaded stays */
+	char *reason;		  /* why not, or NULL */
+	bool is_missing;	  /* the file is gone; what is loaded stays */
 };
 
 struct phial_index {
@@ -61,8 +61,7 @@ void phial_entry_set(struct phial_entry *entry, enum phial_status status, const 
  * the caller, its texts are the index's. Returns PHIAL_OK or PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_index_names(const struct phial_index *index,
-						  const char ***ret_names,
-						  struct phial_error *err);
+						  const char ***ret_names, struct phial_error *err);
 
 /*
  * Rebuild from the keys of a ring, for a worker that follows another one. A secret with a part

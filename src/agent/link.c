@@ -7,13 +7,13 @@
 #include "base/cleanup.h"
 
 enum phial_status phial_link_call(int call_fd, enum phial_link_type type, const void *record,
-				  size_t length, const int *fds, size_t fd_count,
+				  size_t length, const int *fds,
 				  struct phial_link_answer *ret_answer, struct phial_error *err)
 {
 	struct phial_link_answer answer;
 	struct phial_frame frame;
 	enum phial_status status =
-		phial_frame_send(call_fd, (uint32_t)type, record, length, fds, fd_count, err);
+		phial_frame_send(call_fd, (uint32_t)type, record, length, fds, fds ? 2 : 0, err);
 
 	if (status != PHIAL_OK) {
 		return status;

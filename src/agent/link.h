@@ -16,14 +16,15 @@
 
 enum phial_link_type {
 	/* Calls. */
-	PHIAL_LINK_ADD_KEY = 1, /* struct phial_link_add_key; the payload lies in the shared pages */
-	PHIAL_LINK_WORKLOAD,	/* struct phial_link_workload; answers device and inode */
-	PHIAL_LINK_FILL,	/* phial_fill_part records; fds: pidfd, rw mount; answers a number */
-	PHIAL_LINK_WIPE,	/* struct phial_link_container: wipe the mount and let go of it */
-	PHIAL_LINK_ALIVE,	/* struct phial_link_process; answers 1 or 0 */
-	PHIAL_LINK_RELOAD,	/* nothing: send STORE again */
-	PHIAL_LINK_LOADED,	/* nothing: the store has been read */
-	PHIAL_LINK_FATAL,	/* struct phial_link_fatal: the worker cannot go on */
+	PHIAL_LINK_ADD_KEY =
+		1,	     /* struct phial_link_add_key; the payload lies in the shared pages */
+	PHIAL_LINK_WORKLOAD, /* struct phial_link_workload; answers device and inode */
+	PHIAL_LINK_FILL,     /* phial_fill_part records; fds: pidfd, rw mount; answers a number */
+	PHIAL_LINK_WIPE,     /* struct phial_link_container: wipe the mount and let go of it */
+	PHIAL_LINK_ALIVE,    /* struct phial_link_process; answers 1 or 0 */
+	PHIAL_LINK_RELOAD,   /* nothing: send STORE again */
+	PHIAL_LINK_LOADED,   /* nothing: the store has been read */
+	PHIAL_LINK_FATAL,    /* struct phial_link_fatal: the worker cannot go on */
 	PHIAL_LINK_ANSWER = 64,
 	/* Events. */
 	PHIAL_LINK_STORE = 128, /* nothing; fds: clone of the store, trust file */
@@ -86,12 +87,13 @@ struct phial_fill_part {
 #define PHIAL_FILL_PARTS_MAX (PHIAL_FRAME_MAX_BYTES / sizeof(struct phial_fill_part))
 
 /*
- * Call the supervisor and wait for its answer. fds: stay the caller's. ret_answer: set on PHIAL_OK.
+ * Call the supervisor and wait for its answer. fds: the two descriptors of FILL, which stay the
+ * caller's, or NULL. ret_answer: set on PHIAL_OK.
  * Returns what the supervisor answered; PHIAL_GONE when it is not there any more.
  */
 PHIAL_CHECKED enum phial_status phial_link_call(int call_fd, enum phial_link_type type,
 						const void *record, size_t length, const int *fds,
-						size_t fd_count, struct phial_link_answer *ret_answer,
+						struct phial_link_answer *ret_answer,
 						struct phial_error *err);
 
 #endif

@@ -87,7 +87,7 @@ static enum phial_status add_part(const struct load *load, const struct phial_ke
 	memcpy(start->pages.bytes + sizeof(*header), phial_secret_const_bytes(load->value) + offset,
 	       length);
 	enum phial_status status = phial_link_call(start->call_fd, PHIAL_LINK_ADD_KEY, &call,
-						   sizeof(call), NULL, 0, &answer, err);
+						   sizeof(call), NULL, &answer, err);
 
 	phial_wipe(start->pages.bytes, sizeof(*header) + length);
 	if (status == PHIAL_OK) {
@@ -103,7 +103,8 @@ static enum phial_status add_value(const struct load *load,
 				   struct phial_loaded *ret_loaded, struct phial_error *err)
 {
 	size_t length = phial_secret_length(load->value);
-	size_t part_count = length == 0 ? 1 : (length + PHIAL_KEY_PART_MAX - 1) / PHIAL_KEY_PART_MAX;
+	size_t part_count =
+		length == 0 ? 1 : (length + PHIAL_KEY_PART_MAX - 1) / PHIAL_KEY_PART_MAX;
 	struct phial_key_header header = {
 		.magic = PHIAL_KEY_MAGIC,
 		.kind = PHIAL_KEY_SECRET,
@@ -184,9 +185,10 @@ static enum phial_status check_header(const struct load *load, const struct phia
 	}
 	if (header->created_s > now_s + FUTURE_MAX_S ||
 	    header->version / 1000 > (uint64_t)now_s + FUTURE_MAX_S) {
-		return phial_fail(err, PHIAL_REFUSED, 0,
-				  "made more than a day in the future; check the clock of this host "
-				  "and of the one that sealed it");
+		return phial_fail(
+			err, PHIAL_REFUSED, 0,
+			"made more than a day in the future; check the clock of this host "
+			"and of the one that sealed it");
 	}
 	if (header->not_after_s != 0 && header->not_after_s <= now_s) {
 		return phial_fail(err, PHIAL_EXPIRED, 0,
@@ -202,8 +204,7 @@ static enum phial_status open_and_add(struct load *load, struct phial_entry *ent
 {
 	const struct phial_sealed_header *header = phial_sealed_get_header(sealed);
 	struct phial_loaded loaded;
-	enum phial_status status =
-		phial_sealed_open(sealed, load->identities, load->value, err);
+	enum phial_status status = phial_sealed_open(sealed, load->identities, load->value, err);
 
 	if (status == PHIAL_OK) {
 		status = add_value(load, header, digest, &loaded, err);
@@ -247,8 +248,8 @@ static enum phial_status load_bytes(struct load *load, struct phial_entry *entry
 					     worker->trust->signers.count, NULL, err);
 	}
 	if (status == PHIAL_OK) {
-		status = phial_marks_check(worker->marks, entry->name, header->version, digest,
-					   err);
+		status =
+			phial_marks_check(worker->marks, entry->name, header->version, digest, err);
 	}
 	if (status == PHIAL_OK && header->created_s > worker->clock_floor_s) {
 		worker->clock_floor_s = header->created_s;
@@ -336,9 +337,9 @@ static enum phial_status check_trust_marks(struct phial_worker *worker,
 					   const struct phial_policy *policy,
 					   struct phial_error *err)
 {
-	enum phial_status status = mark_trust_file(worker, ".phial/recipients",
-						   trust->recipients.serial,
-						   trust->recipients_digest, err);
+	enum phial_status status =
+		mark_trust_file(worker, ".phial/recipients", trust->recipients.serial,
+				trust->recipients_digest, err);
 
 	if (status == PHIAL_OK) {
 		status = mark_trust_file(worker, ".phial/signers", trust->signers.serial,
@@ -371,7 +372,8 @@ static enum phial_status load_trust(struct load *load, int trust_fd, struct phia
 	}
 	status = phial_trust_read(load->store_fd, &pins, &trust, err);
 	if (status == PHIAL_OK) {
-		status = phial_policy_parse(trust->policy, trust->policy_length, &policy, NULL, err);
+		status =
+			phial_policy_parse(trust->policy, trust->policy_length, &policy, NULL, err);
 	}
 	if (status == PHIAL_OK) {
 		status = check_trust_marks(worker, trust, &policy, err);
@@ -380,8 +382,8 @@ static enum phial_status load_trust(struct load *load, int trust_fd, struct phia
 		phial_policy_free(&policy);
 		return status;
 	}
-	load->signers_changed = !worker->trust ||
-				worker->trust->signers.serial != trust->signers.serial;
+	load->signers_changed =
+		!worker->trust || worker->trust->signers.serial != trust->signers.serial;
 	phial_trust_free(worker->trust);
 	phial_policy_free(&worker->policy);
 	worker->trust = phial_take_pointer(trust);
@@ -459,7 +461,8 @@ static enum phial_status load_all(struct load *load, int trust_fd, struct phial_
 	}
 	status = phial_marks_sync(worker->marks, err);
 	if (status != PHIAL_OK) {
-		(void)phial_fail_prefix(err, "nothing new is released, the marks cannot be written");
+		(void)phial_fail_prefix(err,
+					"nothing new is released, the marks cannot be written");
 		take_back(load, err);
 	}
 	drop_keys(worker, load->dropped, load->dropped_count);
@@ -483,12 +486,12 @@ static void ensure_workload(struct phial_worker *worker, const char *name, size_
 		}
 	}
 	if (phial_link_call(worker->start->call_fd, PHIAL_LINK_WORKLOAD, &call, sizeof(call), NULL,
-			    0, &answer, &err) != PHIAL_OK) {
+			    &answer, &err) != PHIAL_OK) {
 		phial_log("workload %s: %s", call.name, err.text);
 		return;
 	}
-	struct phial_workload_dir *larger = reallocarray(
-		worker->workloads, worker->workload_count + 1, sizeof(*larger));
+	struct phial_workload_dir *larger =
+		reallocarray(worker->workloads, worker->workload_count + 1, sizeof(*larger));
 
 	if (!larger) {
 		return;
@@ -508,8 +511,8 @@ static void ensure_workloads(struct phial_worker *worker)
 		size_t length = strcspn(entry->name, "/");
 
 		if (entry->loaded.serial_count > 0 && entry->name[length] == '/' &&
-		    (i == 0 || strncmp(worker->index.entries[i - 1].name, entry->name,
-				       length + 1) != 0 ||
+		    (i == 0 ||
+		     strncmp(worker->index.entries[i - 1].name, entry->name, length + 1) != 0 ||
 		     worker->index.entries[i - 1].loaded.serial_count == 0)) {
 			ensure_workload(worker, entry->name, length);
 		}
@@ -539,12 +542,12 @@ void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd)
 	struct load load = { .worker = worker, .store_fd = store_fd };
 	struct phial_error err = { .status = PHIAL_OK };
 	enum phial_status status =
-		store_fd >= 0 ? load_all(&load, trust_fd, &err)
-			      : phial_fail(&err, PHIAL_NOT_FOUND, 0,
-					   "there is no store at %s, or no pinned admin key in %s; "
-					   "run \"phial setup\"",
-					   worker->start->options->store,
-					   worker->start->options->trust);
+		store_fd >= 0
+			? load_all(&load, trust_fd, &err)
+			: phial_fail(&err, PHIAL_NOT_FOUND, 0,
+				     "there is no store at %s, or no pinned admin key in %s; "
+				     "run \"phial setup\"",
+				     worker->start->options->store, worker->start->options->trust);
 
 	worker->store_problem[0] = '\0';
 	if (status != PHIAL_OK) {

@@ -28,8 +28,8 @@ static void *map_hidden(void)
 
 static void *map_locked(void)
 {
-	void *bytes = mmap(NULL, PAGES_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			   -1, 0);
+	void *bytes =
+		mmap(NULL, PAGES_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (bytes == MAP_FAILED) {
 		return bytes;

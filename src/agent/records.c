@@ -93,8 +93,8 @@ static bool parse_releases(struct phial_span *rest, struct phial_record *record)
 	struct phial_span word;
 
 	while (phial_next_word(rest, &word)) {
-		struct phial_release *larger = reallocarray(
-			record->releases, record->release_count + 1, sizeof(*larger));
+		struct phial_release *larger =
+			reallocarray(record->releases, record->release_count + 1, sizeof(*larger));
 
 		if (!larger) {
 			return false;
@@ -182,7 +182,8 @@ static void add_escaped(struct phial_text *line, const char *text)
 
 static void format_start(struct phial_text *line, const struct phial_record *record)
 {
-	phial_text_add(line, "start %" PRIu64 " %s %d %" PRIu64 " %" PRIu64 " %" PRId64 " %u %s %s ",
+	phial_text_add(line,
+		       "start %" PRIu64 " %s %d %" PRIu64 " %" PRIu64 " %" PRId64 " %u %s %s ",
 		       record->number, record->boot_id, record->pid, record->start_time,
 		       record->mount_namespace, record->started_s, record->mount_kind,
 		       record->container, record->workload);
@@ -287,8 +288,8 @@ void phial_records_end(struct phial_records *records, struct phial_record *recor
 
 	phial_text_add(&line, "end %" PRIu64, record->number);
 	if (!line.has_failed) {
-		enum phial_status ignored = phial_journal_append(records->journal, line.bytes,
-								 NULL);
+		enum phial_status ignored =
+			phial_journal_append(records->journal, line.bytes, NULL);
 
 		(void)ignored; /* the next start finds the process gone */
 	}

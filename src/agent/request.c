@@ -83,16 +83,16 @@ void phial_client_close(struct phial_worker *worker, struct phial_client *client
 /* --- START ------------------------------------------------------------------------------ */
 
 static enum phial_status parse_start(const struct phial_worker *worker,
-				     const struct phial_frame *frame,
-				     struct start_request *request, struct phial_error *err)
+				     const struct phial_frame *frame, struct start_request *request,
+				     struct phial_error *err)
 {
 	struct phial_hook_start start;
 	const uint8_t *state = NULL;
 	phial_auto_free uint8_t *config = NULL;
 	char workload_dir[512];
 	size_t length = 0;
-	enum phial_status status = phial_hook_decode_start(payload, frame->length, &start, &state,
-							   err);
+	enum phial_status status =
+		phial_hook_decode_start(payload, frame->length, &start, &state, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_oci_state_parse(state, start.state_length, &request->state, err);
@@ -156,8 +156,8 @@ static enum phial_status judge(const struct phial_worker *worker,
 			       struct phial_text *problems, struct phial_error *err)
 {
 	const struct phial_workload *entry = phial_policy_find(&worker->policy, request->workload);
-	unsigned int failed = phial_gates_failed(phial_workload_gates(entry), &request->config,
-						 problems);
+	unsigned int failed =
+		phial_gates_failed(phial_workload_gates(entry), &request->config, problems);
 
 	/* Gates end each of their lines; what follows begins its own. */
 	while (problems->length > 0 && problems->bytes[problems->length - 1] == '\n') {
@@ -344,9 +344,10 @@ static enum phial_status map_owner(const struct phial_client *client,
 
 	if (!phial_id_map_outside(&maps[0], uid, &part->uid) ||
 	    !phial_id_map_outside(&maps[1], gid, &part->gid)) {
-		return phial_fail(err, PHIAL_REFUSED, 0,
-				  "%s: owner %u:%u does not exist in the container's user namespace",
-				  file->secret, uid, gid);
+		return phial_fail(
+			err, PHIAL_REFUSED, 0,
+			"%s: owner %u:%u does not exist in the container's user namespace",
+			file->secret, uid, gid);
 	}
 	if (file->mode != PHIAL_MODE_UNSET) {
 		part->mode = file->mode;
@@ -524,8 +525,8 @@ static bool is_expected(const struct phial_client *client, const struct phial_fr
 	if (client->state == PHIAL_CLIENT_HOOK_MOUNT) {
 		return frame->type == PHIAL_HOOK_MOUNT && frame->fd_count == 2;
 	}
-	return client->state == PHIAL_CLIENT_HOOK_ATTACHED &&
-	       frame->type == PHIAL_HOOK_ATTACHED && frame->fd_count == 0;
+	return client->state == PHIAL_CLIENT_HOOK_ATTACHED && frame->type == PHIAL_HOOK_ATTACHED &&
+	       frame->fd_count == 0;
 }
 
 /* Returns whether the request goes on. */

@@ -28,31 +28,31 @@
 
 /* What both need: memory, descriptors that they have, time, an end. */
 static const int common_calls[] = {
-	SCMP_SYS(read),		 SCMP_SYS(write),	   SCMP_SYS(close),
-	SCMP_SYS(fstat),	 SCMP_SYS(newfstatat),	   SCMP_SYS(recvmsg),
-	SCMP_SYS(sendmsg),	 SCMP_SYS(poll),	   SCMP_SYS(ppoll),
-	SCMP_SYS(mmap),		 SCMP_SYS(munmap),	   SCMP_SYS(mremap),
-	SCMP_SYS(mprotect),	 SCMP_SYS(madvise),	   SCMP_SYS(mlock),
-	SCMP_SYS(mlock2),	 SCMP_SYS(munlock),	   SCMP_SYS(brk),
-	SCMP_SYS(futex),	 SCMP_SYS(clock_gettime),  SCMP_SYS(getrandom),
-	SCMP_SYS(rt_sigreturn),	 SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
-	SCMP_SYS(exit_group),	 SCMP_SYS(getpid),	   SCMP_SYS(statx),
-	SCMP_SYS(lseek),	 SCMP_SYS(fcntl),	   SCMP_SYS(pread64),
-	SCMP_SYS(pwrite64),	 SCMP_SYS(openat2),	   SCMP_SYS(getdents64),
-	SCMP_SYS(unlinkat),	 SCMP_SYS(renameat),	   SCMP_SYS(renameat2),
+	SCMP_SYS(read),		SCMP_SYS(write),	  SCMP_SYS(close),
+	SCMP_SYS(fstat),	SCMP_SYS(newfstatat),	  SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),	SCMP_SYS(poll),		  SCMP_SYS(ppoll),
+	SCMP_SYS(mmap),		SCMP_SYS(munmap),	  SCMP_SYS(mremap),
+	SCMP_SYS(mprotect),	SCMP_SYS(madvise),	  SCMP_SYS(mlock),
+	SCMP_SYS(mlock2),	SCMP_SYS(munlock),	  SCMP_SYS(brk),
+	SCMP_SYS(futex),	SCMP_SYS(clock_gettime),  SCMP_SYS(getrandom),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit_group),	SCMP_SYS(getpid),	  SCMP_SYS(statx),
+	SCMP_SYS(lseek),	SCMP_SYS(fcntl),	  SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),	SCMP_SYS(openat2),	  SCMP_SYS(getdents64),
+	SCMP_SYS(unlinkat),	SCMP_SYS(renameat),	  SCMP_SYS(renameat2),
 };
 
 /* The worker serves clients, and writes marks and records below its state directory. */
 static const int worker_calls[] = {
-	SCMP_SYS(accept4),  SCMP_SYS(getsockopt), SCMP_SYS(openat),	SCMP_SYS(fsync),
-	SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(memfd_create), SCMP_SYS(readlinkat),
-	SCMP_SYS(sysinfo),  SCMP_SYS(fchmod),
+	SCMP_SYS(accept4),   SCMP_SYS(getsockopt), SCMP_SYS(openat),	   SCMP_SYS(fsync),
+	SCMP_SYS(fdatasync), SCMP_SYS(ftruncate),  SCMP_SYS(memfd_create), SCMP_SYS(readlinkat),
+	SCMP_SYS(sysinfo),   SCMP_SYS(fchmod),
 };
 
 /* The filler makes files and gives them to the container's users. */
 static const int filler_calls[] = {
-	SCMP_SYS(mkdirat),  SCMP_SYS(symlinkat), SCMP_SYS(fchown), SCMP_SYS(fchmod),
-	SCMP_SYS(fstatfs),  SCMP_SYS(readlinkat), SCMP_SYS(fchownat),
+	SCMP_SYS(mkdirat), SCMP_SYS(symlinkat),	 SCMP_SYS(fchown),   SCMP_SYS(fchmod),
+	SCMP_SYS(fstatfs), SCMP_SYS(readlinkat), SCMP_SYS(fchownat),
 };
 
 static const uint64_t worker_key_calls[] = { KEYCTL_READ, KEYCTL_UNLINK, KEYCTL_INVALIDATE };
@@ -86,8 +86,14 @@ static int add_rules(scmp_filter_ctx context, const struct allow_list *list)
 		rc = allow_calls(context, list->calls, list->call_count);
 	}
 	for (size_t i = 0; rc == 0 && i < list->key_call_count; i++) {
-		rc = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(keyctl), 1,
-				      SCMP_A0(SCMP_CMP_EQ, list->key_calls[i]));
+		const struct scmp_arg_cmp operation = {
+			.arg = 0,
+			.op = SCMP_CMP_EQ,
+			.datum_a = list->key_calls[i],
+		};
+
+		rc = seccomp_rule_add_array(context, SCMP_ACT_ALLOW, SCMP_SYS(keyctl), 1,
+					    &operation);
 	}
 	if (rc == 0) {
 		rc = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
@@ -131,12 +137,16 @@ static enum phial_status compile(const struct allow_list *list, struct phial_fil
 enum phial_status phial_filters_make(struct phial_filters *ret_filters, struct phial_error *err)
 {
 	static const struct allow_list worker = {
-		worker_calls, PHIAL_COUNT(worker_calls),
-		worker_key_calls, PHIAL_COUNT(worker_key_calls),
+		worker_calls,
+		PHIAL_COUNT(worker_calls),
+		worker_key_calls,
+		PHIAL_COUNT(worker_key_calls),
 	};
 	static const struct allow_list filler = {
-		filler_calls, PHIAL_COUNT(filler_calls),
-		filler_key_calls, PHIAL_COUNT(filler_key_calls),
+		filler_calls,
+		PHIAL_COUNT(filler_calls),
+		filler_key_calls,
+		PHIAL_COUNT(filler_key_calls),
 	};
 	enum phial_status status = compile(&worker, &ret_filters->worker, err);
 

@@ -16,11 +16,11 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "base/text.h"
-#include "json/json.h"
 #include "keyring/keyring.h"
 #include "mount/mount.h"
 #include "wire/admin_protocol.h"
 #include "wire/frame.h"
+#include "json/json.h"
 
 #define REASON_MAX_BYTES ((size_t)4096)
 
@@ -69,8 +69,7 @@ static void add_store(struct phial_json *root, const struct phial_worker *worker
 	phial_json_add_string(store, "path", worker->start->options->store);
 	phial_json_add_integer(store, "recipients_serial",
 			       trust ? (int64_t)trust->recipients.serial : 0);
-	phial_json_add_integer(store, "signers_serial",
-			       trust ? (int64_t)trust->signers.serial : 0);
+	phial_json_add_integer(store, "signers_serial", trust ? (int64_t)trust->signers.serial : 0);
 	phial_json_add_integer(store, "policy_serial", (int64_t)worker->policy.serial);
 	add_time(store, "read", worker->loaded_at_s);
 	if (worker->store_problem[0] != '\0') {
@@ -149,8 +148,7 @@ static void add_workload(struct phial_json *workloads, const struct phial_worker
 	phial_auto_text struct phial_text problems = { .max = REASON_MAX_BYTES };
 	phial_auto_free struct phial_grant_file *files = NULL;
 	size_t count = 0;
-	enum phial_status status =
-		phial_grant_files(worker, name, &files, &count, &problems, NULL);
+	enum phial_status status = phial_grant_files(worker, name, &files, &count, &problems, NULL);
 
 	phial_json_add_string(workload, "name", name);
 	phial_json_add_integer(workload, "live", (int64_t)count_live(worker, name));
@@ -189,7 +187,7 @@ static void add_containers(struct phial_json *root, const struct phial_worker *w
 				      phial_mount_kind_text((enum phial_mount_kind)r->mount_kind));
 		phial_json_add_string(container, "state",
 				      !r->is_committed ? "starting"
-				      : r->is_held	    ? "running"
+				      : r->is_held     ? "running"
 						       : "running, started by an earlier agent");
 		add_time(container, "started", r->started_s);
 		releases = phial_json_add_array(container, "secrets");

@@ -247,8 +247,8 @@ static enum phial_status run_loop(struct supervisor *supervisor, struct phial_er
 	while (!supervisor->is_stopping) {
 		/* One at a time: handling one may free what another would point to. */
 		struct epoll_event event;
-		int count = epoll_wait(supervisor->epoll_fd, &event, 1,
-				       loop_timeout_ms(supervisor));
+		int count =
+			epoll_wait(supervisor->epoll_fd, &event, 1, loop_timeout_ms(supervisor));
 
 		if (count < 0 && errno != EINTR) {
 			return phial_fail(err, PHIAL_SYSTEM, errno, "epoll_wait");

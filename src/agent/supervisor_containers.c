@@ -185,8 +185,8 @@ static void receive_result(struct filler *filler, struct phial_link_result *ret_
 {
 	struct phial_error err;
 	struct phial_frame frame;
-	enum phial_status status = phial_frame_receive(filler->fd, ret_result, sizeof(*ret_result),
-						       &frame, &err);
+	enum phial_status status =
+		phial_frame_receive(filler->fd, ret_result, sizeof(*ret_result), &frame, &err);
 
 	if (status == PHIAL_OK) {
 		phial_frame_close_fds(&frame);

@@ -32,9 +32,10 @@ static bool send_store_now(const struct supervisor *supervisor)
 	struct phial_error err;
 
 	if (trust_fd < 0) {
-		phial_log("cannot open %s, which pins the admin keys (\"phial setup --trust RW...\" "
-			  "writes it): %s",
-			  supervisor->options->trust, strerror(errno));
+		phial_log(
+			"cannot open %s, which pins the admin keys (\"phial setup --trust RW...\" "
+			"writes it): %s",
+			supervisor->options->trust, strerror(errno));
 	}
 	if (phial_mount_clone_directory(supervisor->options->store, true, &store_fd, &err) !=
 	    PHIAL_OK) {

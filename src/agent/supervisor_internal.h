@@ -72,7 +72,7 @@ struct supervisor {
 	struct watch call_watch;
 	int64_t worker_started_ms;
 	unsigned int worker_restarts;
-	bool worker_is_due; /* died at once: started again after a pause */
+	bool worker_is_due;		   /* died at once: started again after a pause */
 	struct pending_event *first_event; /* for the worker, waiting for room */
 	struct filler *idle_filler;
 	bool filler_is_due; /* none is idle: started when nothing else is to be done */

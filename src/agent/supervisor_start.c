@@ -35,7 +35,8 @@ static enum phial_status take_directory(int parent_fd, const char *path, mode_t 
 		openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0 || fstat(fd, &status) != 0) {
-		return phial_fail(err, PHIAL_DENIED, errno, "%s is not a directory of root's", path);
+		return phial_fail(err, PHIAL_DENIED, errno, "%s is not a directory of root's",
+				  path);
 	}
 	if (status.st_uid != geteuid() || (status.st_mode & 022) != 0) {
 		return phial_fail(err, PHIAL_DENIED, 0,
@@ -53,8 +54,8 @@ static enum phial_status take_directory(int parent_fd, const char *path, mode_t 
 /* One agent a run directory. */
 static enum phial_status take_lock(struct supervisor *supervisor, struct phial_error *err)
 {
-	supervisor->lock_fd = openat(supervisor->run_fd, "lock",
-				     O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	supervisor->lock_fd =
+		openat(supervisor->run_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (supervisor->lock_fd < 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "open %s/lock",
 				  supervisor->options->run_dir);
@@ -103,7 +104,8 @@ static enum phial_status take_run_directory(struct supervisor *supervisor, struc
 					&supervisor->workload_fd, err);
 	}
 	if (status == PHIAL_OK) {
-		status = listen_below(supervisor, PHIAL_HOOK_SOCKET_NAME, &supervisor->hook_fd, err);
+		status =
+			listen_below(supervisor, PHIAL_HOOK_SOCKET_NAME, &supervisor->hook_fd, err);
 	}
 	if (status == PHIAL_OK) {
 		status = listen_below(supervisor, PHIAL_ADMIN_SOCKET_NAME, &supervisor->admin_fd,
@@ -136,9 +138,10 @@ static enum phial_status take_state_directory(struct supervisor *supervisor,
 	}
 	if (!S_ISDIR(status.st_mode) || status.st_uid != options->uid ||
 	    (status.st_mode & 022) != 0) {
-		return phial_fail(err, PHIAL_DENIED, 0,
-				  "state directory %s must be a directory of user \"%s\", mode 0700",
-				  options->state_dir, options->user);
+		return phial_fail(
+			err, PHIAL_DENIED, 0,
+			"state directory %s must be a directory of user \"%s\", mode 0700",
+			options->state_dir, options->user);
 	}
 	return phial_mount_clone_directory(options->state_dir, false, &supervisor->state_fd, err);
 }
@@ -215,8 +218,8 @@ static enum phial_status store_identity(struct supervisor *supervisor,
 enum phial_status supervisor_take_ring(struct supervisor *supervisor, struct phial_error *err)
 {
 	phial_auto_secret struct phial_secret *text = NULL;
-	enum phial_status status = phial_agent_identity_read(supervisor->options, &text,
-							     supervisor->host_key, err);
+	enum phial_status status =
+		phial_agent_identity_read(supervisor->options, &text, supervisor->host_key, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_keyring_join(&supervisor->ring, err);

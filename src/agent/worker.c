@@ -59,8 +59,8 @@ static enum phial_status open_state(struct phial_worker *worker, struct phial_er
 {
 	/* Records are made together with the marks: those alone mean that marks were removed. */
 	bool is_first_start = !exists(worker->start->state_fd, "containers");
-	enum phial_status status = phial_marks_open(worker->start->state_fd, is_first_start,
-						    &worker->marks, err);
+	enum phial_status status =
+		phial_marks_open(worker->start->state_fd, is_first_start, &worker->marks, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_records_open(worker->start->state_fd, &worker->records, err);
@@ -82,9 +82,9 @@ static enum phial_status take_up_ring(struct phial_worker *worker, struct phial_
 	phial_auto_secret struct phial_secret *scratch = NULL;
 	enum phial_status status = phial_secret_new(PHIAL_KEY_PAYLOAD_MAX, &scratch, err);
 
-	return status == PHIAL_OK ? phial_index_from_ring(&worker->index, worker->start->ring,
-							  scratch, err)
-				  : status;
+	return status == PHIAL_OK
+		       ? phial_index_from_ring(&worker->index, worker->start->ring, scratch, err)
+		       : status;
 }
 
 /* Containers that ended while no worker looked: their process is gone, or not the same. */
@@ -100,7 +100,7 @@ static void forget_ended(struct phial_worker *worker)
 		next = r->next;
 		bool is_alive = strcmp(r->boot_id, worker->start->boot_id) == 0 &&
 				phial_link_call(worker->start->call_fd, PHIAL_LINK_ALIVE, &call,
-						sizeof(call), NULL, 0, &answer, NULL) == PHIAL_OK &&
+						sizeof(call), NULL, &answer, NULL) == PHIAL_OK &&
 				answer.number == 1;
 
 		if (!is_alive) {
@@ -114,8 +114,7 @@ static void forget_ended(struct phial_worker *worker)
 /* Answer the admins that wait for a reload. */
 static void answer_reloads(struct phial_worker *worker)
 {
-	enum phial_status status =
-		worker->store_problem[0] == '\0' ? PHIAL_OK : PHIAL_PROBLEMS;
+	enum phial_status status = worker->store_problem[0] == '\0' ? PHIAL_OK : PHIAL_PROBLEMS;
 
 	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
 		struct phial_client *client = &worker->clients[i];
@@ -135,7 +134,7 @@ static void on_store(struct phial_worker *worker, const struct phial_frame *fram
 	phial_worker_load(worker, has_store ? frame->fds[0] : -1, has_store ? frame->fds[1] : -1);
 	answer_reloads(worker);
 	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_LOADED, NULL,
-						    0, NULL, 0, &answer, NULL);
+						    0, NULL, &answer, NULL);
 
 	(void)ignored;
 }
@@ -161,7 +160,7 @@ static void on_live(struct phial_worker *worker, const struct phial_link_contain
 		return;
 	}
 	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, live,
-						    sizeof(*live), NULL, 0, &answer, NULL);
+						    sizeof(*live), NULL, &answer, NULL);
 
 	(void)ignored;
 }
@@ -243,8 +242,7 @@ static struct phial_client *free_client(struct phial_worker *worker)
 	return NULL;
 }
 
-static void accept_client(struct phial_worker *worker, int listen_fd,
-			  enum phial_client_state state)
+static void accept_client(struct phial_worker *worker, int listen_fd, enum phial_client_state state)
 {
 	struct phial_client *client = free_client(worker);
 	uint32_t uid;
@@ -284,7 +282,7 @@ static void on_admin_frame(struct phial_worker *worker, struct phial_client *cli
 		phial_status_answer(worker, client->fd, PHIAL_OK, "");
 	} else if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_RELOAD) {
 		status = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL, 0, NULL,
-					 0, &answer, &err);
+					 &answer, &err);
 		if (status == PHIAL_OK) {
 			client->state = PHIAL_CLIENT_ADMIN_RELOAD;
 			return;
@@ -353,9 +351,9 @@ static int prepare_poll(const struct phial_worker *worker,
 	set[SLOT_EVENT] = (struct pollfd){ worker->start->event_fd, POLLIN, 0 };
 	set[SLOT_ADMIN] = (struct pollfd){ may_accept ? worker->start->admin_fd : -1, POLLIN, 0 };
 	/* Hooks wait in the queue until the self-test has passed and the store is read. */
-	set[SLOT_HOOK] = (struct pollfd){
-		may_accept && worker->is_serving ? worker->start->hook_fd : -1, POLLIN, 0
-	};
+	set[SLOT_HOOK] =
+		(struct pollfd){ may_accept && worker->is_serving ? worker->start->hook_fd : -1,
+				 POLLIN, 0 };
 	return (int)wait_ms;
 }
 
@@ -390,7 +388,7 @@ static void report_fatal(const struct phial_worker *worker, const struct phial_e
 
 	memcpy(call.text, err->text, sizeof(call.text));
 	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_FATAL, &call,
-						    sizeof(call), NULL, 0, &answer, NULL);
+						    sizeof(call), NULL, &answer, NULL);
 
 	(void)ignored;
 }

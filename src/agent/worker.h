@@ -81,7 +81,7 @@ struct phial_worker {
 	struct phial_workload_dir *workloads;
 	size_t workload_count;
 	char store_problem[PHIAL_ERROR_TEXT_BYTES]; /* empty: the last load found the store good */
-	char **file_problems; /* files that cannot be a secret */
+	char **file_problems;			    /* files that cannot be a secret */
 	size_t file_problem_count;
 	int64_t clock_floor_s; /* it is at least this late, whatever the clock says */
 	int64_t loaded_at_s;
