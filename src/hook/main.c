@@ -193,8 +193,8 @@ static enum phial_status ask_agent(struct hook *hook, struct phial_error *err)
 		status = phial_hook_connect(hook->run_dir, &hook->socket_fd, err);
 	}
 	if (status == PHIAL_OK) {
-		status = phial_hook_ask(hook->socket_fd, &hook->request.start, hook->config_fd,
-					err);
+		status =
+			phial_hook_ask(hook->socket_fd, &hook->request.start, hook->config_fd, err);
 	}
 	return status;
 }
@@ -206,8 +206,7 @@ static enum phial_status ask_agent(struct hook *hook, struct phial_error *err)
 static enum phial_status get_verdict(struct hook *hook, struct phial_error *err)
 {
 	struct phial_error target_err;
-	enum phial_status target_status =
-		phial_target_open(hook->pid, &hook->target, &target_err);
+	enum phial_status target_status = phial_target_open(hook->pid, &hook->target, &target_err);
 	enum phial_status status = phial_hook_hear_verdict(hook->socket_fd, &hook->verdict, err);
 
 	if (status != PHIAL_OK || hook->verdict.decision != PHIAL_HOOK_GO) {

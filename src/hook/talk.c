@@ -86,8 +86,7 @@ enum phial_status phial_hook_hear_verdict(int fd, struct phial_hook_verdict *ret
 {
 	static struct phial_hook_verdict raw; /* 13 KB */
 	size_t length;
-	enum phial_status status =
-		receive(fd, PHIAL_HOOK_VERDICT, &raw, sizeof(raw), &length, err);
+	enum phial_status status = receive(fd, PHIAL_HOOK_VERDICT, &raw, sizeof(raw), &length, err);
 
 	if (status != PHIAL_OK) {
 		return status;

@@ -28,9 +28,8 @@ PHIAL_CHECKED enum phial_status phial_hook_ask(int fd, const struct phial_hook_s
  * Frame 2, which the agent takes a while for. ret_verdict: checked. PHIAL_OK; PHIAL_NO_AGENT when
  * the agent ends or does not answer; PHIAL_MALFORMED; PHIAL_SYSTEM.
  */
-PHIAL_CHECKED enum phial_status phial_hook_hear_verdict(int fd,
-							struct phial_hook_verdict *ret_verdict,
-							struct phial_error *err);
+PHIAL_CHECKED enum phial_status
+phial_hook_hear_verdict(int fd, struct phial_hook_verdict *ret_verdict, struct phial_error *err);
 
 /* Frames 3 and 4: returns once the files are written, or with the agent's status and text. */
 PHIAL_CHECKED enum phial_status phial_hook_hand_over(int fd, const struct phial_target *target,

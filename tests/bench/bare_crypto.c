@@ -111,8 +111,8 @@ static bool open_one(const struct sizes *sizes, struct inputs *in)
 
 	crypto_generichash_blake2b(digest, 32, in->bytes, sizes->file, NULL, 0); /* for the mark */
 	crypto_generichash_blake2b(digest, 64, in->bytes, sizes->signed_part, NULL, 0);
-	is_right &= crypto_sign_ed25519_verify_detached(in->signature, digest, 64,
-							in->public_key) == 0;
+	is_right &=
+		crypto_sign_ed25519_verify_detached(in->signature, digest, 64, in->public_key) == 0;
 	is_right &= crypto_sign_ed25519_verify_detached(in->global_signature, in->global,
 							sizeof(in->global), in->public_key) == 0;
 	is_right &= crypto_scalarmult_curve25519(key, in->secret, in->share) == 0;

@@ -108,8 +108,7 @@ static void start_container(const struct setting *setting, const struct size *si
 		bench_fail("start a container");
 	}
 	close(ready[0]);
-	(void)snprintf(container->pid_text, sizeof(container->pid_text), "%d",
-		       (int)container->pid);
+	(void)snprintf(container->pid_text, sizeof(container->pid_text), "%d", (int)container->pid);
 	container->state_fd = make_state(container);
 }
 
@@ -151,8 +150,8 @@ static uint64_t measure(const struct setting *setting, const struct size *size, 
 	memcpy(count, size->count, sizeof(count));
 	char *const commands[][6] = {
 		{ setting->programs[0], (char[]){ "--run-dir" }, run_dir, NULL },
-		{ setting->programs[1], container.pid_text, container.rootfs, count,
-		  setting->bytes, NULL },
+		{ setting->programs[1], container.pid_text, container.rootfs, count, setting->bytes,
+		  NULL },
 		{ setting->programs[2], NULL },
 	};
 	uint64_t taken = bench_run(commands[kind], container.state_fd, container.bundle);
@@ -187,7 +186,8 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < SERIES_COUNT; i++) {
 			struct bench_series *one = &series[order[i]];
 
-			one->ns[one->count++] = measure(&setting, &sizes[order[i] / 3], order[i] % 3);
+			one->ns[one->count++] =
+				measure(&setting, &sizes[order[i] / 3], order[i] % 3);
 		}
 	}
 	for (size_t i = 0; i < SERIES_COUNT; i++) {

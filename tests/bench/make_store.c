@@ -99,9 +99,9 @@ static void write_list(struct maker *maker, int store_fd, enum phial_trust_kind 
 		must(maker, phial_trust_list_add(&list, &entries[i], &maker->err));
 	}
 	must(maker, phial_trust_list_format(kind, &list, &text, &length, &maker->err));
-	must(maker, phial_trust_write(store_fd,
-				      kind == PHIAL_TRUST_SIGNERS ? "signers" : "recipients",
-				      (const uint8_t *)text, length, maker->signer, &maker->err));
+	must(maker,
+	     phial_trust_write(store_fd, kind == PHIAL_TRUST_SIGNERS ? "signers" : "recipients",
+			       (const uint8_t *)text, length, maker->signer, &maker->err));
 	free(text);
 	phial_trust_list_free(&list);
 }
@@ -160,8 +160,8 @@ static void seal_one(struct maker *maker, const char *workload, size_t number)
 	}
 	phial_secret_set_length(maker->value, maker->bytes);
 	(void)snprintf(header.name, sizeof(header.name), "%s/s%03zu", workload, number);
-	must(maker, phial_seal(&header, maker->value, maker->signer, &sealed, &length,
-			       &maker->err));
+	must(maker,
+	     phial_seal(&header, maker->value, maker->signer, &sealed, &length, &maker->err));
 	(void)snprintf(path, sizeof(path), "store/%s.sealed", header.name);
 	write_file(maker, path, sealed, length);
 	if (strcmp(workload, "one") == 0) {

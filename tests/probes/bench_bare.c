@@ -62,10 +62,10 @@ static void make_mount(int *ret_rw_fd, int *ret_ro_fd)
 	(void)sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "huge", "never");
 	check(sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "mode", "0755"), "mode");
 	check(sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL), "create");
-	int original_fd = check(sys_fsmount(fs_fd, FSMOUNT_CLOEXEC,
-					    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-						    MOUNT_ATTR_NOEXEC),
-				"fsmount");
+	int original_fd =
+		check(sys_fsmount(fs_fd, FSMOUNT_CLOEXEC,
+				  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC),
+		      "fsmount");
 
 	check(unshare(CLONE_NEWNS), "unshare");
 	check(sys_mount_setattr(AT_FDCWD, "/", 0, &private), "private");
