@@ -59,7 +59,7 @@ static void abandon(struct phial_worker *worker, struct phial_client *client)
 	if (client->held == 0) {
 		return;
 	}
-	if (phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, &call, sizeof(call), NULL, 0,
+	if (phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, &call, sizeof(call), NULL,
 			    &answer, &err) != PHIAL_OK) {
 		phial_log("container %s: cannot take its mount back: %s", client->record->container,
 			  err.text);
@@ -422,7 +422,7 @@ static enum phial_status start_fill(struct phial_worker *worker, struct phial_cl
 	}
 	if (status == PHIAL_OK) {
 		status = phial_link_call(worker->start->call_fd, PHIAL_LINK_FILL, parts,
-					 count * sizeof(parts[0]), frame->fds, 2, &answer, err);
+					 count * sizeof(parts[0]), frame->fds, &answer, err);
 	}
 	if (status != PHIAL_OK) {
 		return status;
@@ -467,7 +467,7 @@ static bool on_mount(struct phial_worker *worker, struct phial_client *client,
 		struct phial_link_answer answer;
 		enum phial_status ignored =
 			phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, &call,
-					sizeof(call), NULL, 0, &answer, NULL);
+					sizeof(call), NULL, &answer, NULL);
 
 		(void)ignored;
 		phial_log("refused a container: it cannot be recorded: %s", err.text);
