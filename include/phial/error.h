@@ -29,26 +29,26 @@ extern "C" {
  */
 enum phial_status {
 	PHIAL_OK = 0,
-	PHIAL_SYSTEM = 1,         /* a system call failed: disk full, no memory, I/O */
-	PHIAL_USAGE = 2,          /* the command line or an argument is wrong */
-	PHIAL_MALFORMED = 3,      /* bytes do not follow their format */
-	PHIAL_TAMPERED = 4,       /* a signature or an authentication tag is wrong */
-	PHIAL_UNTRUSTED = 5,      /* signed, but not by anyone who may do so */
-	PHIAL_NOT_RECIPIENT = 6,  /* no identity at hand opens it */
-	PHIAL_EXPIRED = 7,        /* past its not-after time */
-	PHIAL_ROLLBACK = 8,       /* older than its mark, or equal but different */
-	PHIAL_BAD_NAME = 9,       /* against the name grammar, or misnamed */
-	PHIAL_TOO_LARGE = 10,     /* over a documented limit */
-	PHIAL_BAD_KEY = 11,       /* not a key of the kind asked for, or a typo in it */
+	PHIAL_SYSTEM = 1,	   /* a system call failed: disk full, no memory, I/O */
+	PHIAL_USAGE = 2,	   /* the command line or an argument is wrong */
+	PHIAL_MALFORMED = 3,	   /* bytes do not follow their format */
+	PHIAL_TAMPERED = 4,	   /* a signature or an authentication tag is wrong */
+	PHIAL_UNTRUSTED = 5,	   /* signed, but not by anyone who may do so */
+	PHIAL_NOT_RECIPIENT = 6,   /* no identity at hand opens it */
+	PHIAL_EXPIRED = 7,	   /* past its not-after time */
+	PHIAL_ROLLBACK = 8,	   /* older than its mark, or equal but different */
+	PHIAL_BAD_NAME = 9,	   /* against the name grammar, or misnamed */
+	PHIAL_TOO_LARGE = 10,	   /* over a documented limit */
+	PHIAL_BAD_KEY = 11,	   /* not a key of the kind asked for, or a typo in it */
 	PHIAL_BAD_PASSPHRASE = 12, /* wrong passphrase, or one is needed */
-	PHIAL_EXISTS = 13,        /* would overwrite something that is there */
-	PHIAL_NOT_FOUND = 14,     /* no such file, secret, host, signer or workload */
-	PHIAL_DENIED = 15,        /* file permissions, ownership, or not root */
-	PHIAL_REFUSED = 16,       /* policy, grant or gate says no */
-	PHIAL_NO_AGENT = 17,      /* the agent is not running or does not answer */
-	PHIAL_UNSUPPORTED = 18,   /* the kernel lacks it and nothing as safe exists */
-	PHIAL_PROBLEMS = 19,      /* a check found problems and listed them */
-	PHIAL_GONE = 20,          /* the container or peer went away in between */
+	PHIAL_EXISTS = 13,	   /* would overwrite something that is there */
+	PHIAL_NOT_FOUND = 14,	   /* no such file, secret, host, signer or workload */
+	PHIAL_DENIED = 15,	   /* file permissions, ownership, or not root */
+	PHIAL_REFUSED = 16,	   /* policy, grant or gate says no */
+	PHIAL_NO_AGENT = 17,	   /* the agent is not running or does not answer */
+	PHIAL_UNSUPPORTED = 18,	   /* the kernel lacks it and nothing as safe exists */
+	PHIAL_PROBLEMS = 19,	   /* a check found problems and listed them */
+	PHIAL_GONE = 20,	   /* the container or peer went away in between */
 };
 
 /* One failure. text is one line, without a newline, in printable ASCII. */
@@ -77,8 +77,7 @@ PHIAL_API const char *phial_status_text(enum phial_status status);
  * allocate.
  */
 PHIAL_API enum phial_status phial_fail(struct phial_error *err, enum phial_status status,
-				       int os_error, const char *format, ...)
-	PHIAL_PRINTF(4, 5);
+				       int os_error, const char *format, ...) PHIAL_PRINTF(4, 5);
 
 /*
  * Put context in front of a recorded failure: "web/db: " + what was recorded.

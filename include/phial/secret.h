@@ -75,15 +75,15 @@ PHIAL_API PHIAL_CHECKED enum phial_status phial_secret_append(struct phial_secre
  * open. Returns PHIAL_OK; PHIAL_TOO_LARGE when there is more than the capacity
  * (the secret is wiped); PHIAL_SYSTEM when read(2) fails. Blocks as read(2) does.
  */
-PHIAL_API PHIAL_CHECKED enum phial_status
-phial_secret_read_fd(struct phial_secret *secret, int fd, struct phial_error *err);
+PHIAL_API PHIAL_CHECKED enum phial_status phial_secret_read_fd(struct phial_secret *secret, int fd,
+							       struct phial_error *err);
 
 /*
  * Write all bytes by write(2). fd: stays open. Returns PHIAL_OK, or PHIAL_SYSTEM
  * when write(2) fails or writes nothing. Blocks as write(2) does.
  */
-PHIAL_API PHIAL_CHECKED enum phial_status
-phial_secret_write_fd(const struct phial_secret *secret, int fd, struct phial_error *err);
+PHIAL_API PHIAL_CHECKED enum phial_status phial_secret_write_fd(const struct phial_secret *secret,
+								int fd, struct phial_error *err);
 
 #ifdef __cplusplus
 }

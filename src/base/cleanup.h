@@ -51,11 +51,11 @@ static inline int phial_take_fd(int *fd)
 }
 
 /* Give up ownership of a pointer variable: return it and leave NULL behind. */
-#define phial_take_pointer(variable)                   \
-	__extension__({                                \
+#define phial_take_pointer(variable)                      \
+	__extension__({                                   \
 		__typeof__(variable) taken_ = (variable); \
-		(variable) = NULL;                     \
-		taken_;                                \
+		(variable) = NULL;                        \
+		taken_;                                   \
 	})
 
 /* Elements of an array. */

@@ -63,8 +63,7 @@ enum phial_status phial_read_all(int fd, size_t max, uint8_t **ret_bytes, size_t
 	return PHIAL_OK;
 }
 
-enum phial_status phial_write_all(int fd, const void *bytes, size_t length,
-				  struct phial_error *err)
+enum phial_status phial_write_all(int fd, const void *bytes, size_t length, struct phial_error *err)
 {
 	const uint8_t *next = bytes;
 

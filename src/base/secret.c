@@ -123,12 +123,11 @@ bool phial_secret_equal(const struct phial_secret *a, const struct phial_secret 
 	return a->length == b->length && sodium_memcmp(a->bytes, b->bytes, a->length) == 0;
 }
 
-enum phial_status phial_secret_append(struct phial_secret *secret, const void *bytes,
-				      size_t length, struct phial_error *err)
+enum phial_status phial_secret_append(struct phial_secret *secret, const void *bytes, size_t length,
+				      struct phial_error *err)
 {
 	if (length > secret->capacity - secret->length) {
-		return phial_fail(err, PHIAL_TOO_LARGE, 0, "more than %zu bytes",
-				  secret->capacity);
+		return phial_fail(err, PHIAL_TOO_LARGE, 0, "more than %zu bytes", secret->capacity);
 	}
 	if (length > 0) {
 		memcpy(secret->bytes + secret->length, bytes, length);
@@ -137,8 +136,7 @@ enum phial_status phial_secret_append(struct phial_secret *secret, const void *b
 	return PHIAL_OK;
 }
 
-enum phial_status phial_secret_read_fd(struct phial_secret *secret, int fd,
-				       struct phial_error *err)
+enum phial_status phial_secret_read_fd(struct phial_secret *secret, int fd, struct phial_error *err)
 {
 	phial_secret_wipe(secret);
 	for (;;) {
