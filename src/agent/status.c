@@ -56,9 +56,6 @@ static void add_kernel(struct phial_json *root, const struct phial_worker *worke
 				      "no memfd_secret: secrets on their way into the keyring are "
 				      "in locked memory that the kernel maps");
 	}
-	if (worker->mount_kind == PHIAL_MOUNT_TMPFS_SWAPPABLE) {
-		phial_json_add_string(weaker, NULL, "the secrets mount can be swapped to disk");
-	}
 }
 
 static void add_store(struct phial_json *root, const struct phial_worker *worker)

@@ -232,17 +232,13 @@ static enum phial_status make_mount(struct hook *hook, struct phial_error *err)
 		.size_bytes = hook->verdict.size_bytes,
 		.inodes = hook->verdict.inodes,
 		.mount_label = hook->verdict.mount_label,
-		.allow_swappable = true, /* the agent is told, and may refuse it */
 	};
-	enum phial_mount_kind kind = PHIAL_MOUNT_TMPFS_SWAPPABLE;
+	enum phial_mount_kind kind = PHIAL_MOUNT_TMPFS_NOSWAP;
 	enum phial_status status =
 		phial_mount_create(&options, &hook->rw_fd, &hook->ro_fd, &kind, err);
 
 	if (status != PHIAL_OK) {
 		return status;
-	}
-	if (kind == PHIAL_MOUNT_TMPFS_SWAPPABLE) {
-		print_problems("warning: this kernel can swap the secrets mount out");
 	}
 	return phial_hook_hand_over(hook->socket_fd, &hook->target, kind, hook->rw_fd, err);
 }

@@ -31,8 +31,6 @@ const char *phial_mount_kind_text(enum phial_mount_kind kind)
 		return "tmpfs (noswap)";
 	case PHIAL_MOUNT_RAMFS:
 		return "ramfs";
-	case PHIAL_MOUNT_TMPFS_SWAPPABLE:
-		return "tmpfs (swappable)";
 	default:
 		return "unknown";
 	}
@@ -96,15 +94,17 @@ static int try_kind(enum phial_mount_kind kind, const struct phial_mount_options
 	return sys_fsmount(fs_fd, FSMOUNT_CLOEXEC, SAFE_ATTRIBUTES);
 }
 
-/* The first kind that the kernel gives, from the best to the weakest that is allowed. */
+/*
+ * The first kind that the kernel gives. Neither can be swapped out: a plain tmpfs could, and is
+ * no third choice.
+ */
 static enum phial_status make_filesystem(const struct phial_mount_options *options, int *ret_fd,
 					 enum phial_mount_kind *ret_kind, struct phial_error *err)
 {
-	static const enum phial_mount_kind kinds[] = { PHIAL_MOUNT_TMPFS_NOSWAP, PHIAL_MOUNT_RAMFS,
-						       PHIAL_MOUNT_TMPFS_SWAPPABLE };
-	size_t allowed = options->allow_swappable ? 3 : 2;
+	static const enum phial_mount_kind kinds[] = { PHIAL_MOUNT_TMPFS_NOSWAP,
+						       PHIAL_MOUNT_RAMFS };
 
-	for (size_t i = 0; i < allowed; i++) {
+	for (size_t i = 0; i < PHIAL_COUNT(kinds); i++) {
 		const char *step;
 		int fd = try_kind(kinds[i], options, &step);
 
@@ -114,16 +114,17 @@ static enum phial_status make_filesystem(const struct phial_mount_options *optio
 			return PHIAL_OK;
 		}
 		/* Only a missing feature leads to the next kind; anything else is an error. */
-		bool is_missing = errno == EINVAL || errno == ENODEV;
+		bool is_missing = (errno == EINVAL || errno == ENODEV) &&
+				  strcmp(step, i == 0 ? "noswap" : "fsopen") == 0;
 
-		if (!is_missing || (i == 0 && strcmp(step, "noswap") != 0)) {
+		if (!is_missing) {
 			return phial_fail(err, PHIAL_SYSTEM, errno, "make a %s: %s",
 					  phial_mount_kind_text(kinds[i]), step);
 		}
 	}
 	return phial_fail(err, PHIAL_UNSUPPORTED, 0,
 			  "neither tmpfs with noswap (Linux 6.4) nor ramfs is to be had here, and "
-			  "memory that can be swapped out is not allowed");
+			  "secrets do not go into memory that can be swapped out");
 }
 
 /* Private, so that what is attached to the root here appears nowhere else. */

@@ -20,17 +20,15 @@
 enum phial_mount_kind {
 	PHIAL_MOUNT_TMPFS_NOSWAP = 1, /* Linux 6.4 and later */
 	PHIAL_MOUNT_RAMFS,	      /* never swapped, but ignores size and inode limits */
-	PHIAL_MOUNT_TMPFS_SWAPPABLE,  /* weaker: said in the log and in status */
 };
 
 struct phial_mount_options {
 	uint64_t size_bytes;
 	uint32_t inodes;
 	const char *mount_label; /* SELinux context, checked by the caller; NULL or "": none */
-	bool allow_swappable; /* else PHIAL_UNSUPPORTED when neither of the others is to be had */
 };
 
-/* The name of a kind for people: "tmpfs (noswap)", "ramfs", "tmpfs (swappable)"; else "unknown". */
+/* The name of a kind for people: "tmpfs (noswap)", "ramfs"; else "unknown". */
 const char *phial_mount_kind_text(enum phial_mount_kind kind);
 
 /*
@@ -39,7 +37,7 @@ const char *phial_mount_kind_text(enum phial_mount_kind kind);
  * ret_rw_fd, ret_ro_fd: O_PATH descriptors of the two clones, detached, nosuid, nodev, noexec,
  * private, close-on-exec. Root directory: 0755, the caller's. Needs CAP_SYS_ADMIN, and a root
  * directory that is a mount point. Returns PHIAL_OK; PHIAL_UNSUPPORTED when only swappable memory
- * is to be had and that is not allowed; PHIAL_SYSTEM.
+ * is to be had; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_mount_create(const struct phial_mount_options *options,
 						   int *ret_rw_fd, int *ret_ro_fd,
