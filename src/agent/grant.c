@@ -39,17 +39,14 @@ enum phial_status phial_grant_files(const struct phial_worker *worker, const cha
 				    struct phial_grant_file **ret_files, size_t *ret_count,
 				    struct phial_text *problems, struct phial_error *err)
 {
-	phial_auto_free const char **names = NULL;
 	phial_auto_free struct phial_grant_file *files = NULL;
 	size_t count = 0;
 	size_t kept = 0;
 	enum phial_status first = PHIAL_OK;
-	enum phial_status status = phial_index_names(&worker->index, &names, err);
+	enum phial_status status =
+		phial_policy_grant(&worker->policy, workload, worker->index.names,
+				   worker->index.count, &files, &count, err);
 
-	if (status == PHIAL_OK) {
-		status = phial_policy_grant(&worker->policy, workload, names, worker->index.count,
-					    &files, &count, err);
-	}
 	if (status != PHIAL_OK) {
 		phial_text_add(problems, "%s%s", problems->length > 0 ? "\n" : "",
 			       err ? err->text : phial_status_text(status));

@@ -49,6 +49,19 @@ static bool keep_missing(struct phial_entry *entry, struct phial_entry *ret_kept
 	return true;
 }
 
+/* Every request wants all names: gathering 10,000 of them anew takes longer than the rest of it. */
+static void gather_names(struct phial_index *index)
+{
+	free(index->names);
+	index->names = calloc(index->count + 1, sizeof(*index->names));
+	if (!index->names) {
+		abort();
+	}
+	for (size_t i = 0; i < index->count; i++) {
+		index->names[i] = index->entries[i].name;
+	}
+}
+
 enum phial_status phial_index_update(struct phial_index *index, char **names, size_t count,
 				     struct phial_error *err)
 {
@@ -85,6 +98,7 @@ enum phial_status phial_index_update(struct phial_index *index, char **names, si
 	free(index->entries);
 	index->entries = merged;
 	index->count = used;
+	gather_names(index);
 	return PHIAL_OK;
 }
 
@@ -93,21 +107,6 @@ void phial_entry_set(struct phial_entry *entry, enum phial_status status, const 
 	free(entry->reason);
 	entry->reason = reason ? strdup(reason) : NULL;
 	entry->status = status;
-}
-
-enum phial_status phial_index_names(const struct phial_index *index, const char ***ret_names,
-				    struct phial_error *err)
-{
-	const char **names = calloc(index->count + 1, sizeof(*names));
-
-	if (!names) {
-		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "names of %zu secrets", index->count);
-	}
-	for (size_t i = 0; i < index->count; i++) {
-		names[i] = index->entries[i].name;
-	}
-	*ret_names = names;
-	return PHIAL_OK;
 }
 
 /* --- from the ring ---------------------------------------------------------------------- */
@@ -244,5 +243,6 @@ enum phial_status phial_index_from_ring(struct phial_index *index, int32_t ring,
 	phial_secret_wipe(scratch);
 	qsort(index->entries, index->count, sizeof(index->entries[0]), compare_entries);
 	drop_unusable(index, ring);
+	gather_names(index);
 	return PHIAL_OK;
 }

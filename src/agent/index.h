@@ -41,6 +41,7 @@ struct phial_entry {
 struct phial_index {
 	struct phial_entry *entries; /* sorted by name */
 	size_t count;
+	const char **names; /* of the entries, in order, for phial_policy_grant() */
 };
 
 /* The entry of a name, or NULL. */
@@ -55,13 +56,6 @@ PHIAL_CHECKED enum phial_status phial_index_update(struct phial_index *index, ch
 
 /* Record what became of an entry's file. reason: copied; NULL with PHIAL_OK. */
 void phial_entry_set(struct phial_entry *entry, enum phial_status status, const char *reason);
-
-/*
- * The names of all entries, in order, for phial_policy_grant(). ret_names: the array is freed by
- * the caller, its texts are the index's. Returns PHIAL_OK or PHIAL_SYSTEM.
- */
-PHIAL_CHECKED enum phial_status phial_index_names(const struct phial_index *index,
-						  const char ***ret_names, struct phial_error *err);
 
 /*
  * Rebuild from the keys of a ring, for a worker that follows another one. A secret with a part
