@@ -264,11 +264,16 @@ enum phial_status phial_records_start(struct phial_records *records, struct phia
 	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
 
 	format_start(&line, record);
-	enum phial_status status =
-		line.has_failed
-			? phial_fail(err, PHIAL_TOO_LARGE, 0, "the container's record is too long")
-			: phial_journal_append(records->journal, line.bytes, err);
+	enum phial_status status = PHIAL_OK;
 
+	if (line.has_failed) {
+		status = phial_fail(err, PHIAL_TOO_LARGE, 0, "the container's record is too long");
+	} else if (phial_journal_has_failed(records->journal)) {
+		status = compact(records, err); /* there may be room again */
+	}
+	if (status == PHIAL_OK) {
+		status = phial_journal_append(records->journal, line.bytes, err);
+	}
 	if (status == PHIAL_OK) {
 		status = phial_journal_sync(records->journal, err);
 	}

@@ -297,6 +297,11 @@ enum phial_status phial_journal_rewrite(struct phial_journal *journal, const cha
 	return status;
 }
 
+bool phial_journal_has_failed(const struct phial_journal *journal)
+{
+	return journal->has_failed;
+}
+
 void phial_journal_close(struct phial_journal *journal)
 {
 	if (journal) {

@@ -50,19 +50,22 @@ PHIAL_CHECKED enum phial_status phial_journal_append(struct phial_journal *journ
 /*
  * Write what was appended and make it durable, fdatasync(2). Returns PHIAL_OK or PHIAL_SYSTEM. A
  * failed append or sync makes every later call fail: what the file holds is then unknown until
- * it is opened again.
+ * phial_journal_rewrite() replaces it, or it is opened again.
  */
 PHIAL_CHECKED enum phial_status phial_journal_sync(struct phial_journal *journal,
 						   struct phial_error *err);
 
 /*
  * Replace the whole content, lines not yet synced included, by these lines atomically and
- * durably (temporary file, fsync, rename), for compaction at start. Returns PHIAL_OK; PHIAL_USAGE
+ * durably (temporary file, fsync, rename), for compaction and after a failure. Returns PHIAL_OK; PHIAL_USAGE
  * for a bad line; PHIAL_DENIED; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_journal_rewrite(struct phial_journal *journal,
 						      const char *const *lines, size_t count,
 						      struct phial_error *err);
+
+/* Whether an append or a sync failed and nothing has put that right since. */
+bool phial_journal_has_failed(const struct phial_journal *journal);
 
 /* Close, without a sync. May be NULL. */
 void phial_journal_close(struct phial_journal *journal);

@@ -153,16 +153,12 @@ enum phial_status phial_marks_note(struct phial_marks *marks, const char *name, 
 		return phial_fail(err, PHIAL_BAD_NAME, 0, "no mark for \"%.80s\"", name);
 	}
 	status = set(marks, name, version, digest, err);
-	if (status != PHIAL_OK) {
+	/* After a failure phial_marks_sync() writes all of them, this one too. */
+	if (status != PHIAL_OK || phial_journal_has_failed(marks->journal)) {
 		return status;
 	}
 	format_line(find(marks, name), line);
 	return phial_journal_append(marks->journal, line, err);
-}
-
-enum phial_status phial_marks_sync(struct phial_marks *marks, struct phial_error *err)
-{
-	return phial_journal_sync(marks->journal, err);
 }
 
 static bool parse_digest(struct phial_span digits, uint8_t ret_digest[static PHIAL_DIGEST_BYTES])
@@ -262,6 +258,12 @@ static enum phial_status compact(struct phial_marks *marks, struct phial_error *
 	}
 	marks->lines = collection.count;
 	return status;
+}
+
+enum phial_status phial_marks_sync(struct phial_marks *marks, struct phial_error *err)
+{
+	return phial_journal_has_failed(marks->journal) ? compact(marks, err)
+							: phial_journal_sync(marks->journal, err);
 }
 
 static enum phial_status open_and_read(struct phial_marks *marks, int state_fd, bool is_first_start,

@@ -58,7 +58,8 @@ PHIAL_CHECKED enum phial_status phial_marks_note(struct phial_marks *marks, cons
 
 /*
  * Make all notes durable. Returns PHIAL_OK or PHIAL_SYSTEM (disk full, read-only): after that no
- * new version may be released until the agent is restarted. Blocks as fdatasync(2).
+ * new version may be released until a later call, which writes all marks anew, succeeds. Blocks as
+ * fdatasync(2).
  */
 PHIAL_CHECKED enum phial_status phial_marks_sync(struct phial_marks *marks,
 						 struct phial_error *err);
