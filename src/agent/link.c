@@ -3,8 +3,24 @@
 #include "agent/link.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#include "agent/log.h"
 #include "base/cleanup.h"
+
+/*
+ * An answer that was not read would be taken for that of the next call, and one secret's key for
+ * another's. The next worker starts with a new link.
+ */
+static void give_up(const struct phial_error *failure) __attribute__((noreturn));
+
+static void give_up(const struct phial_error *failure)
+{
+	if (failure->status != PHIAL_GONE) {
+		phial_log("the supervisor's answer is lost: %s", failure->text);
+	}
+	_exit((int)failure->status);
+}
 
 enum phial_status phial_link_call(int call_fd, enum phial_link_type type, const void *record,
 				  size_t length, const int *fds,
@@ -12,19 +28,21 @@ enum phial_status phial_link_call(int call_fd, enum phial_link_type type, const 
 {
 	struct phial_link_answer answer;
 	struct phial_frame frame;
+	struct phial_error failure;
 	enum phial_status status =
 		phial_frame_send(call_fd, (uint32_t)type, record, length, fds, fds ? 2 : 0, err);
 
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	status = phial_frame_receive(call_fd, &answer, sizeof(answer), &frame, err);
+	status = phial_frame_receive(call_fd, &answer, sizeof(answer), &frame, &failure);
 	if (status != PHIAL_OK) {
-		return status;
+		give_up(&failure);
 	}
 	phial_frame_close_fds(&frame);
 	if (frame.type != PHIAL_LINK_ANSWER || frame.length != sizeof(answer)) {
-		return phial_fail(err, PHIAL_MALFORMED, 0, "the supervisor answered nonsense");
+		(void)phial_fail(&failure, PHIAL_MALFORMED, 0, "it is no answer");
+		give_up(&failure);
 	}
 	answer.text[sizeof(answer.text) - 1] = '\0';
 	if (answer.status != PHIAL_OK) {

@@ -89,7 +89,8 @@ struct phial_fill_part {
 /*
  * Call the supervisor and wait for its answer. fds: the two descriptors of FILL, which stay the
  * caller's, or NULL. ret_answer: set on PHIAL_OK.
- * Returns what the supervisor answered; PHIAL_GONE when it is not there any more.
+ * Returns what the supervisor answered; PHIAL_GONE when it is not there any more. Ends the process
+ * when the answer cannot be read: supervisor and worker would be out of step.
  */
 PHIAL_CHECKED enum phial_status phial_link_call(int call_fd, enum phial_link_type type,
 						const void *record, size_t length, const int *fds,
