@@ -22,6 +22,9 @@
 #include "wire/frame.h"
 #include "wire/hook_protocol.h"
 
+/* The worker's clients, which poll(2) counts against the limit even when they are not there. */
+#define DESCRIPTORS_MIN 160
+
 /* Make a directory below another if it is missing; it must be ours and nobody else's to write. */
 static enum phial_status take_directory(int parent_fd, const char *path, mode_t mode, int *ret_fd,
 					struct phial_error *err)
@@ -147,14 +150,25 @@ static enum phial_status take_state_directory(struct supervisor *supervisor,
 }
 
 /* Two descriptors for each live container: take what the hard limit gives. */
-static void raise_descriptor_limit(void)
+static enum phial_status raise_descriptor_limit(struct phial_error *err)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "getrlimit RLIMIT_NOFILE");
 	}
+	limit.rlim_cur = limit.rlim_max;
+	if (limit.rlim_max < DESCRIPTORS_MIN) {
+		return phial_fail(
+			err, PHIAL_SYSTEM, 0,
+			"only %llu open files are allowed (RLIMIT_NOFILE); the agent needs "
+			"%d, and two more for each container: raise LimitNOFILE= or ulimit -n",
+			(unsigned long long)limit.rlim_max, DESCRIPTORS_MIN);
+	}
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "setrlimit RLIMIT_NOFILE");
+	}
+	return PHIAL_OK;
 }
 
 /* Which boot this is: a pid of another boot means nothing. */
@@ -175,9 +189,11 @@ enum phial_status supervisor_prepare(struct supervisor *supervisor, struct phial
 		return phial_fail(err, PHIAL_DENIED, 0,
 				  "the agent must be started by root (sudo phiald)");
 	}
-	raise_descriptor_limit();
-	enum phial_status status = take_run_directory(supervisor, err);
+	enum phial_status status = raise_descriptor_limit(err);
 
+	if (status == PHIAL_OK) {
+		status = take_run_directory(supervisor, err);
+	}
 	if (status == PHIAL_OK) {
 		status = take_state_directory(supervisor, err);
 	}

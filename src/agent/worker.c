@@ -363,6 +363,7 @@ static bool serve_once(struct phial_worker *worker)
 	int wait_ms = prepare_poll(worker, set);
 
 	if (poll(set, SLOT_CLIENTS + PHIAL_CLIENTS_MAX, wait_ms) < 0 && errno != EINTR) {
+		phial_log("worker: poll: %s", strerror(errno));
 		return false;
 	}
 	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
