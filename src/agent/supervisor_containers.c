@@ -60,10 +60,10 @@ static void free_filler(struct filler *filler)
 	free(filler);
 }
 
-/* Hand a job to the idle filler, starting one if there is none. */
-static enum phial_status give_job(struct supervisor *supervisor, struct container *container,
+/* Send a job to the idle filler, starting one if there is none. ret_filler: owned, has the job. */
+static enum phial_status send_job(struct supervisor *supervisor, const struct container *container,
 				  uint32_t type, const void *parts, size_t length,
-				  struct phial_error *err)
+				  struct filler **ret_filler, struct phial_error *err)
 {
 	enum phial_status status = PHIAL_OK;
 
@@ -78,6 +78,24 @@ static enum phial_status give_job(struct supervisor *supervisor, struct containe
 	status = phial_frame_send(filler->fd, type, parts, length, &container->mount_fd, 1, err);
 	if (status != PHIAL_OK) {
 		free_filler(filler);
+		return status;
+	}
+	*ret_filler = filler;
+	return PHIAL_OK;
+}
+
+static enum phial_status give_job(struct supervisor *supervisor, struct container *container,
+				  uint32_t type, const void *parts, size_t length,
+				  struct phial_error *err)
+{
+	struct filler *filler = NULL;
+	enum phial_status status =
+		send_job(supervisor, container, type, parts, length, &filler, err);
+
+	if (status == PHIAL_GONE) { /* it died while idle, and nobody had noticed: once more */
+		status = send_job(supervisor, container, type, parts, length, &filler, err);
+	}
+	if (status != PHIAL_OK) {
 		return status;
 	}
 	filler->container = container;
