@@ -35,11 +35,18 @@ with_clock() {
 }
 
 # The processes of the agent: its worker has another uid, its idle filler has not.
-children() { ps -o pid=,uid= --ppid "$AGENT_PID"; }
+children() { ps -o pid=,uid=,stat= --ppid "$AGENT_PID" | grep -v Z; }
 worker() { children | awk '$2 != 0 { print $1; exit }'; }
 filler() { children | awk '$2 == 0 { print $1; exit }'; }
 has_worker() { [ -n "$(worker)" ]; }
 status_answers() { "$PHIAL" status --run-dir "$RUN_DIR"; }
+
+are_gone() {
+	local pid
+	for pid in "$@"; do
+		! kill -0 "$pid" 2>/dev/null || return 1
+	done
+}
 
 # ring_of PID: the serial of its session ring, then those of (at most 64) keys in it, as the process
 # itself sees them: nobody else can
@@ -117,3 +124,93 @@ has_full_set() { [ "$(still_sees)" = "$WANTED" ]; }
 has_nothing() {
 	[ -z "$(find "/proc/$STILL/root/run/secrets/" -type f -size +0 2>/dev/null)" ]
 }
+
+# --- faults ----------------------------------------------------------------------------------
+
+# inject OPTION...: begins a fault on a process (see tests/probes/fault.c); was_hit ends it. False
+# when the process has just ended.
+inject() {
+	rm -f "$WORK/fault.out"
+	start_quietly "$WORK/fault.out" "$FAULT" "$@"
+	INJECTOR=$STARTED_PID
+	within 10 injector_is_on_or_gone
+	grep -q attached "$WORK/fault.out" && return
+	forget "$INJECTOR"
+	return 1
+}
+injector_is_on_or_gone() { grep -q attached "$WORK/fault.out" || is_gone "$INJECTOR"; }
+
+# inject_child CALLER OPTION...: the same on the process that `CALLER` prints, as soon as there is
+# one that does not end just now
+inject_child() {
+	local caller=$1 pid tries
+	shift
+	for ((tries = 0; tries < 50; tries++)); do
+		pid=$($caller)
+		[ -z "$pid" ] || ! inject "$@" -p "$pid" || return 0
+		sleep 0.1
+	done
+	bail "$caller: no process to attach to: $(cat "$WORK/fault.out")"
+}
+was_hit() {
+	stop "$INJECTOR"
+	local status=$?
+	forget "$INJECTOR"
+	return $status
+}
+
+# forget PID: it has ended; its number may be another's by the time this test ends
+forget() {
+	local pid kept=()
+	for pid in "${STARTED[@]}"; do
+		[ "$pid" = "$1" ] || kept+=("$pid")
+	done
+	STARTED=("${kept[@]}")
+}
+
+# A hook's call for a fresh container, which is ended as a runtime would, and what came of it.
+# attempt WHAT [PREFIX...]: complaints are collected for `no_complaints`
+attempt() {
+	local what=$1
+	shift
+	new_still
+	hook timeout 20 "$@"
+	if [ "$HOOK_STATUS" -eq 124 ]; then
+		complain "$what: the hook hangs"
+	elif [ "$HOOK_STATUS" -eq 0 ] && ! has_full_set; then
+		complain "$what: the container starts with less than the full set: $(still_sees 2>&1)"
+	elif [ "$HOOK_STATUS" -ne 0 ] && [ "$HOOK_STATUS" -lt 128 ] && [ -z "$HOOK_OUTPUT" ]; then
+		complain "$what: the hook fails (exit $HOOK_STATUS) and does not say why"
+	fi
+	end_still
+	forget "$STILL"
+}
+
+# serves WHAT: afterwards a container has its secrets
+serves() {
+	attempt "$1, and the next container"
+	[ "$HOOK_STATUS" -eq 0 ] ||
+		complain "$1: the next container is refused (exit $HOOK_STATUS): $HOOK_OUTPUT"
+}
+
+COMPLAINTS=()
+complain() { COMPLAINTS+=("$1"); }
+# no_complaints DESCRIPTION...
+no_complaints() {
+	if [ ${#COMPLAINTS[@]} -eq 0 ]; then
+		ok "$*"
+	else
+		not_ok "$*"
+		diag "${COMPLAINTS[@]:0:20}" "log:" "$(tail -n 15 "$WORK/agent.log")"
+	fi
+	COMPLAINTS=()
+}
+
+# What a supervisor holds when no container runs: if this grows, something was forgotten.
+descriptors() { find "/proc/$AGENT_PID/fd" -type l 2>/dev/null | wc -l; }
+note_descriptors() {
+	within 10 is_steady
+	DESCRIPTORS=$(descriptors)
+}
+is_steady() { no_containers && [ -n "$(filler)" ]; }
+holds_only() { no_containers && [ "$(descriptors)" -le "$1" ]; }

@@ -177,13 +177,6 @@ test_end() {
 		end_still
 	done
 }
-are_gone() {
-	local pid
-	for pid in "$@"; do
-		! kill -0 "$pid" 2>/dev/null || return 1
-	done
-}
-
 # Index and keys outlive a worker.
 test_worker_dies() {
 	local keys old

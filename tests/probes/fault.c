@@ -5,7 +5,7 @@
  *	fault [-p PID]... [-n N] [-o NR,...] ACTION [-- COMMAND...]
  *
  * The N-th call (1 is the first; default 1) of all traced processes together is hit; with -o only
- * these numbers count. Children are traced too.
+ * these numbers count. Children of a COMMAND are traced too, those of a PID are not.
  *
  *	-k          the process gets SIGKILL before the call
  *	-e ERRNO    the call is not made and fails with this number
@@ -83,10 +83,12 @@ struct fault {
 
 static volatile sig_atomic_t must_stop;
 
+/* The alarm is for a signal that comes just before waitpid(2): it would wait for ever. */
 static void on_signal(int signal_number)
 {
 	(void)signal_number;
 	must_stop = 1;
+	alarm(1);
 }
 
 static void fail(const char *what)
@@ -323,7 +325,7 @@ static int run(struct fault *fault)
 static void attach(struct fault *fault)
 {
 	for (size_t i = 0; i < fault->pid_count; i++) {
-		if (ptrace(PTRACE_SEIZE, fault->pids[i], 0, OPTIONS) != 0 ||
+		if (ptrace(PTRACE_SEIZE, fault->pids[i], 0, PTRACE_O_TRACESYSGOOD) != 0 ||
 		    ptrace(PTRACE_INTERRUPT, fault->pids[i], 0, 0) != 0) {
 			fail("attach");
 		}
@@ -429,6 +431,7 @@ int main(int argc, char **argv)
 		take_option(&fault, option);
 	}
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
 	if (optind < argc) {
 		spawn(&fault, argv + optind);
 	} else {
