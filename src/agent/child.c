@@ -77,6 +77,7 @@ void child_run_worker(const struct supervisor *supervisor, int call_fd, int even
 		.options = supervisor->options,
 		.host_key = supervisor->host_key,
 		.boot_id = supervisor->boot_id,
+		.mount_kind = supervisor->mount_kind,
 		.restarts = supervisor->worker_restarts,
 	};
 	enum phial_status status = begin(keep, PHIAL_COUNT(keep), &err);

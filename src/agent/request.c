@@ -434,7 +434,6 @@ static enum phial_status start_fill(struct phial_worker *worker, struct phial_cl
 	client->record->mount_kind = mount.kind;
 	client->record->mount_namespace = mount.mount_namespace;
 	client->record->start_time = mount.start_time;
-	worker->mount_kind = mount.kind;
 	return PHIAL_OK;
 }
 

@@ -44,13 +44,7 @@ static void add_kernel(struct phial_json *root, const struct phial_worker *worke
 	phial_json_add_string(kernel, "secret_pages",
 			      worker->start->pages.is_kernel_hidden ? "memfd_secret" : "locked");
 	phial_json_add_string(kernel, "keyring", "anonymous session ring, possessors only");
-	if (worker->mount_kind == 0) {
-		phial_json_add_null(kernel, "mount");
-	} else {
-		phial_json_add_string(kernel, "mount",
-				      phial_mount_kind_text(
-					      (enum phial_mount_kind)worker->mount_kind));
-	}
+	phial_json_add_string(kernel, "mount", phial_mount_kind_text(worker->start->mount_kind));
 	if (!worker->start->pages.is_kernel_hidden) {
 		phial_json_add_string(weaker, NULL,
 				      "no memfd_secret: secrets on their way into the keyring are "

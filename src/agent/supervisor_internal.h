@@ -13,6 +13,7 @@
 #include "agent/options.h"
 #include "agent/pages.h"
 #include "agent/sandbox.h"
+#include "mount/mount.h"
 
 /* What an epoll event is about; the first member of whatever is watched. */
 enum watch_kind {
@@ -54,6 +55,7 @@ struct supervisor {
 	char host_key[PHIAL_RECIPIENT_TEXT_BYTES];
 	char empty_dir[4096];
 	char boot_id[37];
+	enum phial_mount_kind mount_kind; /* that this kernel gives */
 	int lock_fd;
 	int run_fd;	 /* RUN_DIR */
 	int workload_fd; /* RUN_DIR/workload */

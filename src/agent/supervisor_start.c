@@ -189,6 +189,7 @@ enum phial_status supervisor_prepare(struct supervisor *supervisor, struct phial
 		return phial_fail(err, PHIAL_DENIED, 0,
 				  "the agent must be started by root (sudo phiald)");
 	}
+	supervisor->mount_kind = phial_mount_best_kind();
 	enum phial_status status = raise_descriptor_limit(err);
 
 	if (status == PHIAL_OK) {

@@ -16,6 +16,7 @@
 #include "agent/options.h"
 #include "agent/pages.h"
 #include "agent/records.h"
+#include "mount/mount.h"
 #include "policy/policy.h"
 #include "store/marks.h"
 #include "store/trust.h"
@@ -38,6 +39,7 @@ struct phial_worker_start {
 	const struct phial_agent_options *options;
 	const char *host_key;
 	const char *boot_id;
+	enum phial_mount_kind mount_kind; /* that this kernel gives */
 	unsigned int restarts;
 };
 
@@ -85,7 +87,6 @@ struct phial_worker {
 	size_t file_problem_count;
 	int64_t clock_floor_s; /* it is at least this late, whatever the clock says */
 	int64_t loaded_at_s;
-	uint32_t mount_kind; /* of the last mount that a hook made, 0: none yet */
 	bool is_serving;
 	bool is_loaded;
 	struct phial_client clients[PHIAL_CLIENTS_MAX];

@@ -139,7 +139,7 @@ static void print_agent(const struct phial_json *root)
 	       text_of(store, "read", "never"));
 	printf("kernel:    secret pages: %s; keyring: %s; mount: %s\n",
 	       text_of(kernel, "secret_pages", "?"), text_of(kernel, "keyring", "?"),
-	       text_of(kernel, "mount", "none made yet"));
+	       text_of(kernel, "mount", "?"));
 	print_texts(phial_json_member(root, "weaker"), "WEAKER:    ");
 	if (problem) {
 		printf("PROBLEM:   ");

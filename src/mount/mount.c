@@ -36,6 +36,19 @@ const char *phial_mount_kind_text(enum phial_mount_kind kind)
 	}
 }
 
+/* Ask for a tmpfs that is never swapped, before any other option. */
+static bool set_noswap(int fs_fd)
+{
+	return sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "noswap", NULL) == 0;
+}
+
+enum phial_mount_kind phial_mount_best_kind(void)
+{
+	phial_auto_fd int fs_fd = sys_fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+	return fs_fd >= 0 && set_noswap(fs_fd) ? PHIAL_MOUNT_TMPFS_NOSWAP : PHIAL_MOUNT_RAMFS;
+}
+
 /* The limits, which ramfs would ignore in silence. Returns the option that failed, or NULL. */
 static const char *set_tmpfs_options(int fs_fd, const struct phial_mount_options *options)
 {
@@ -69,8 +82,7 @@ static int try_kind(enum phial_mount_kind kind, const struct phial_mount_options
 		return -1;
 	}
 	*ret_step = "noswap";
-	if (kind == PHIAL_MOUNT_TMPFS_NOSWAP &&
-	    sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "noswap", NULL) != 0) {
+	if (kind == PHIAL_MOUNT_TMPFS_NOSWAP && !set_noswap(fs_fd)) {
 		return -1;
 	}
 	*ret_step = is_ramfs ? NULL : set_tmpfs_options(fs_fd, options);

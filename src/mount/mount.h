@@ -32,6 +32,12 @@ struct phial_mount_options {
 const char *phial_mount_kind_text(enum phial_mount_kind kind);
 
 /*
+ * Which kind the next secrets mount will be: tmpfs if the kernel knows noswap, else ramfs. Nothing
+ * is mounted. Needs CAP_SYS_ADMIN.
+ */
+enum phial_mount_kind phial_mount_best_kind(void);
+
+/*
  * Make the mount. Moves the calling process into a private mount namespace of its own and takes
  * two clones there (one way on all kernels since 5.12; a clone's ".." does not lead out).
  * ret_rw_fd, ret_ro_fd: O_PATH descriptors of the two clones, detached, nosuid, nodev, noexec,
