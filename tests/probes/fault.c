@@ -13,6 +13,7 @@
  *	-s          a write(2) is cut to half its length
  *	-c NR,A,B,C the process makes this call first; a word "mem" is 256 bytes of scratch memory.
  *	            Prints "RESULT HEX-OF-MEMORY" and lets the process go on
+ *	-m TEXT     put this into the scratch memory before
  *	-t          nothing: count
  *
  * With -p it prints "attached", waits for SIGTERM, and exits 0 if it hit and 3 if not. With a
@@ -74,6 +75,7 @@ struct fault {
 	int error;
 	char *call[8]; /* words of -c */
 	size_t call_count;
+	const char *memory; /* of -m, or NULL */
 	struct traced traced[TRACED_MAX];
 	size_t traced_count;
 	bool is_hit;
@@ -143,6 +145,13 @@ static void begin_own_call(struct fault *fault, struct traced *traced,
 
 	traced->saved = *regs;
 	traced->is_ours = true;
+	for (size_t i = 0; fault->memory && i <= strlen(fault->memory); i += sizeof(long)) {
+		long word = 0;
+
+		memcpy(&word, fault->memory + i, strnlen(fault->memory + i, sizeof(word)));
+		ptrace(PTRACE_POKEDATA, traced->pid, (void *)(regs->rsp - SCRATCH_OFFSET + i),
+		       word);
+	}
 	regs->orig_rax = word_of(fault->call[0], regs);
 	for (size_t i = 1; i < fault->call_count; i++) {
 		unsigned long long value = word_of(fault->call[i], &traced->saved);
@@ -410,6 +419,9 @@ static void take_option(struct fault *fault, int option)
 	case 'E':
 		fault->error = (int)strtol(optarg, NULL, 10);
 		break;
+	case 'm':
+		fault->memory = optarg;
+		break;
 	case 'c':
 		fault->call_count = split(optarg, fault->call, 7);
 		break;
@@ -424,7 +436,7 @@ int main(int argc, char **argv)
 	const struct sigaction action = { .sa_handler = on_signal };
 	int option;
 
-	while ((option = getopt(argc, argv, "p:n:o:ke:E:sc:t")) != -1) {
+	while ((option = getopt(argc, argv, "p:n:o:ke:E:sc:m:t")) != -1) {
 		if (option == '?') {
 			return 2;
 		}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a compromised worker may ask of the supervisor (C-12): sizes are exact, names are checked,
+ * only memory is filled. Nothing here needs root or a running agent.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/link.h"
+#include "agent/supervisor_internal.h"
+#include "base/cleanup.h"
+
+struct fixture {
+	struct supervisor supervisor;
+	int worker_fd;
+	uint8_t page[4096];
+};
+
+static int setup(void **state)
+{
+	static struct fixture fixture;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+		return -1;
+	}
+	fixture = (struct fixture){ .worker_fd = pair[1] };
+	fixture.supervisor.call_fd = pair[0];
+	fixture.supervisor.workload_fd = -1;
+	fixture.supervisor.pages.bytes = fixture.page;
+	fixture.supervisor.pages.length = sizeof(fixture.page);
+	*state = &fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	close(fixture->worker_fd);
+	close(fixture->supervisor.call_fd);
+	return 0;
+}
+
+/* Send one call as a worker would and return the answer's status. */
+static enum phial_status ask(struct fixture *fixture, uint32_t type, const void *record,
+			     size_t length, const int *fds, size_t fd_count)
+{
+	struct phial_link_answer answer;
+	struct phial_frame frame;
+
+	assert_int_equal(phial_frame_send(fixture->worker_fd, type, record, length, fds, fd_count,
+					  NULL),
+			 PHIAL_OK);
+	assert_true(supervisor_answer_call(&fixture->supervisor));
+	assert_int_equal(phial_frame_receive(fixture->worker_fd, &answer, sizeof(answer), &frame,
+					     NULL),
+			 PHIAL_OK);
+	assert_int_equal(frame.type, PHIAL_LINK_ANSWER);
+	return (enum phial_status)answer.status;
+}
+
+static void C12_nonsense_is_refused(void **state)
+{
+	static const uint8_t record[1024];
+	static const struct {
+		uint32_t type;
+		size_t length;
+	} cases[] = {
+		{ 0, 0 },
+		{ 9, 0 },
+		{ PHIAL_LINK_ANSWER, sizeof(struct phial_link_answer) },
+		{ PHIAL_LINK_STORE, 0 },
+		{ 0xffffffff, 0 },
+		{ PHIAL_LINK_ADD_KEY, 0 },
+		{ PHIAL_LINK_ADD_KEY, sizeof(struct phial_link_add_key) - 1 },
+		{ PHIAL_LINK_ADD_KEY, sizeof(struct phial_link_add_key) + 1 },
+		{ PHIAL_LINK_WORKLOAD, sizeof(struct phial_link_workload) - 1 },
+		{ PHIAL_LINK_FILL, 0 },
+		{ PHIAL_LINK_FILL, sizeof(struct phial_fill_part) }, /* without descriptors */
+		{ PHIAL_LINK_WIPE, 1 },
+		{ PHIAL_LINK_ALIVE, 4 },
+		{ PHIAL_LINK_RELOAD, 1 },
+		{ PHIAL_LINK_LOADED, 1 },
+		{ PHIAL_LINK_FATAL, 1 },
+	};
+
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		if (ask(*state, cases[i].type, record, cases[i].length, NULL, 0) !=
+		    PHIAL_MALFORMED) {
+			fail_msg("call %u of %zu bytes was taken", cases[i].type, cases[i].length);
+		}
+	}
+}
+
+static void C12_a_key_longer_than_the_shared_pages_is_refused(void **state)
+{
+	struct phial_link_add_key call = { .length = 4097 };
+
+	assert_int_equal(ask(*state, PHIAL_LINK_ADD_KEY, &call, sizeof(call), NULL, 0),
+			 PHIAL_MALFORMED);
+	call.length = UINT32_MAX;
+	assert_int_equal(ask(*state, PHIAL_LINK_ADD_KEY, &call, sizeof(call), NULL, 0),
+			 PHIAL_MALFORMED);
+}
+
+static void C12_workloads_outside_their_folder_are_refused(void **state)
+{
+	static const char *const names[] = { "",  ".",	"..",	"../x", "a/b",
+					     "/", "/x", ".ssh", "a\n",	"x\\" };
+
+	for (size_t i = 0; i < PHIAL_COUNT(names); i++) {
+		struct phial_link_workload call = { .name = "" };
+
+		memcpy(call.name, names[i], strlen(names[i]));
+		if (ask(*state, PHIAL_LINK_WORKLOAD, &call, sizeof(call), NULL, 0) !=
+		    PHIAL_BAD_NAME) {
+			fail_msg("\"%s\" was taken", names[i]);
+		}
+	}
+	struct phial_link_workload unended;
+
+	memset(unended.name, 'a', sizeof(unended.name));
+	unended.name[sizeof(unended.name) - 1] = '/';
+	/* Cut to a good name, and then there is no folder to make it in. */
+	assert_int_equal(ask(*state, PHIAL_LINK_WORKLOAD, &unended, sizeof(unended), NULL, 0),
+			 PHIAL_SYSTEM);
+}
+
+static void C12_only_memory_is_filled(void **state)
+{
+	static const char *const places[] = { "/proc", "/sys", "/etc", "/var", "." };
+	const struct phial_fill_part part = { .part_count = 1, .file = "x" };
+	size_t tried = 0;
+
+	for (size_t i = 0; i < PHIAL_COUNT(places); i++) {
+		phial_auto_fd int place_fd = open(places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		phial_auto_fd int other_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		const int fds[] = { other_fd, place_fd };
+
+		if (place_fd < 0) {
+			continue;
+		}
+		tried++;
+		if (ask(*state, PHIAL_LINK_FILL, &part, sizeof(part), fds, 2) != PHIAL_REFUSED) {
+			fail_msg("%s would be filled", places[i]);
+		}
+	}
+	assert_true(tried >= 2);
+}
+
+static void C12_numbers_are_only_looked_up(void **state)
+{
+	const struct phial_link_container container = { .number = UINT64_MAX };
+	const struct phial_link_process self = { .pid = (int32_t)getpid(), .start_time = 1 };
+	const struct phial_link_process all = { .pid = -1 };
+
+	assert_int_equal(ask(*state, PHIAL_LINK_WIPE, &container, sizeof(container), NULL, 0),
+			 PHIAL_OK);
+	assert_int_equal(ask(*state, PHIAL_LINK_ALIVE, &self, sizeof(self), NULL, 0), PHIAL_OK);
+	assert_int_equal(ask(*state, PHIAL_LINK_ALIVE, &all, sizeof(all), NULL, 0), PHIAL_OK);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(C12_nonsense_is_refused),
+		TEST(C12_a_key_longer_than_the_shared_pages_is_refused),
+		TEST(C12_workloads_outside_their_folder_are_refused),
+		TEST(C12_only_memory_is_filled),
+		TEST(C12_numbers_are_only_looked_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
