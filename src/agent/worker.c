@@ -48,17 +48,29 @@ int64_t phial_worker_now_s(const struct phial_worker *worker)
 
 /* --- start ------------------------------------------------------------------------------ */
 
-static bool exists(int dir_fd, const char *name)
+/*
+ * Whether an earlier agent left this file. When it was written last is a time that has passed: an
+ * expired secret must not come back with a clock that is set back while no agent runs.
+ */
+static bool look_at_state(struct phial_worker *worker, const char *name)
 {
 	struct stat status;
 
-	return fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+	if (fstatat(worker->start->state_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+		return false;
+	}
+	if (status.st_mtim.tv_sec > worker->clock_floor_s) {
+		worker->clock_floor_s = status.st_mtim.tv_sec;
+	}
+	return true;
 }
 
 static enum phial_status open_state(struct phial_worker *worker, struct phial_error *err)
 {
 	/* Records are made together with the marks: those alone mean that marks were removed. */
-	bool is_first_start = !exists(worker->start->state_fd, "containers");
+	bool is_first_start = !look_at_state(worker, "containers");
+
+	(void)look_at_state(worker, PHIAL_MARKS_FILE); /* that it is missing is told below */
 	enum phial_status status =
 		phial_marks_open(worker->start->state_fd, is_first_start, &worker->marks, err);
 
