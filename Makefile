@@ -125,7 +125,7 @@ help:
 	@echo 'sudo make demo       show in a minute what phial does'
 	@echo 'sudo make check      everything: gcc, clang, sanitizers, all tests. SUITE=name for a part'
 	@echo '     make check-unit check-style check-e2e     parts of it'
-	@echo 'sudo make check-kernel   the main path on Debian 6.1 in qemu'
+	@echo 'sudo make check-kernel   only the main path on Debian 6.1 in qemu'
 	@echo '     make fuzz SECONDS=60    each fuzzer for so long;  make bench   speed, as ratios'
 	@echo '     make install uninstall DESTDIR= PREFIX=/usr/local'
 	@echo '     make format clean'
@@ -264,6 +264,7 @@ endef
 
 check:
 	$(Q)contrib/deps check
+	$(Q)contrib/deps kernel
 	$(CHECK_MAKE) check-build
 	$(RUN_TESTS)
 	$(hand_back)

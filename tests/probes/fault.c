@@ -385,7 +385,7 @@ static size_t split(char *list, char **words, size_t max)
 {
 	size_t count = 0;
 
-	for (char *word = strtok(list, ","); word && count < max; word = strtok(NULL, ",")) {
+	for (char *word; count < max && (word = strsep(&list, ",")) != NULL;) {
 		words[count++] = word;
 	}
 	return count;
