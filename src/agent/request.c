@@ -288,6 +288,10 @@ static enum phial_status answer_start(struct phial_worker *worker, struct phial_
 		send_refusal(client, status, err->text);
 		return status;
 	}
+	/* From here on by the record's names: a load frees those of the index. */
+	for (size_t i = 0; i < client->file_count; i++) {
+		client->files[i].secret = client->record->releases[i].name;
+	}
 	client->user_uid = request->config.user_uid;
 	client->user_gid = request->config.user_gid;
 	client->state = PHIAL_CLIENT_HOOK_MOUNT;
@@ -358,8 +362,7 @@ static enum phial_status map_owner(const struct phial_client *client,
 }
 
 /* The filler's records for all files. ret_parts has room for PHIAL_FILL_PARTS_MAX. */
-static enum phial_status list_parts(const struct phial_worker *worker,
-				    const struct phial_client *client,
+static enum phial_status list_parts(const struct phial_worker *worker, struct phial_client *client,
 				    const struct phial_id_map maps[static 2],
 				    struct phial_fill_part *ret_parts, size_t *ret_count,
 				    struct phial_error *err)
@@ -367,8 +370,17 @@ static enum phial_status list_parts(const struct phial_worker *worker,
 	size_t used = 0;
 
 	for (size_t i = 0; i < client->file_count; i++) {
-		const struct phial_loaded *loaded =
-			&phial_index_find(&worker->index, client->files[i].secret)->loaded;
+		const struct phial_entry *entry =
+			phial_index_find(&worker->index, client->files[i].secret);
+
+		/* The store may have been read again since START. */
+		if (!entry || entry->status != PHIAL_OK || entry->loaded.serial_count == 0) {
+			return phial_fail(err, PHIAL_GONE, 0,
+					  "%s changed in the store meanwhile; start the container "
+					  "again",
+					  client->files[i].secret);
+		}
+		const struct phial_loaded *loaded = &entry->loaded;
 		struct phial_fill_part part = { .part_count = loaded->serial_count };
 		enum phial_status status =
 			map_owner(client, &client->files[i], loaded, maps, &part, err);
@@ -381,6 +393,7 @@ static enum phial_status list_parts(const struct phial_worker *worker,
 					  "the workload's secrets are more than %zu pieces",
 					  PHIAL_FILL_PARTS_MAX);
 		}
+		client->record->releases[i].version = loaded->version;
 		memcpy(part.file, client->files[i].file, sizeof(part.file));
 		for (part.part = 0; part.part < part.part_count; part.part++) {
 			part.serial = loaded->serials[part.part];
