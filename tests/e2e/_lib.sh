@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # For tests with real containers and a real agent: bundles with our hook, and what came of them.
 #
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # shellcheck source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"

@@ -223,6 +223,7 @@ test_cores() {
 	for PATTERN_KIND in file pipe; do
 		[ "$PATTERN_KIND" = file ] || core_pattern "|$WORK/handler %p"
 		start sleep 100
+		within 5 grep -qx sleep "/proc/$STARTED_PID/comm" # before that it is a bash
 		kill -SEGV "$STARTED_PID"
 		wait "$STARTED_PID" 2>/dev/null
 		within 5 test -s "$WORK/cores/core.$STARTED_PID"
