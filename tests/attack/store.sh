@@ -122,7 +122,7 @@ bad/twin: .*differs from it only in case; rename
 one/two/three/four/five.sealed: .+"
 
 test_refusals() {
-	local name pattern reason json files log
+	local name pattern reason files log
 	make_bad_files
 	start_agent || bail "the agent does not start: $(tail -5 "$WORK/agent.log")"
 	status_json >"$WORK/status.json"
@@ -254,15 +254,16 @@ start_shifted() {
 
 # Marks that are gone or damaged: refuse, and say how to repair. Then do what it says.
 test_marks() {
-	local how
+	local how status
 	for how in missing flipped emptied; do
+		status=4
 		cp "$STATE_DIR/marks" "$WORK/marks"
 		case $how in
-		missing) rm "$STATE_DIR/marks" ;;
+		missing) rm "$STATE_DIR/marks" && status=14 ;;
 		flipped) printf X | dd of="$STATE_DIR/marks" bs=1 seek=60 conv=notrunc 2>/dev/null ;;
 		emptied) : >"$STATE_DIR/marks" ;;
 		esac
-		exits $([ $how = missing ] && echo 14 || echo 4) "S-04 marks $how: the agent refuses to start" \
+		exits $status "S-04 marks $how: the agent refuses to start" \
 			timeout 20 "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --user nobody \
 			--store "$STORE" --identity "$IDENTITY" --trust "$TRUST"
 		like "$OUTPUT" "marks are (gone|damaged).*docs/store.md" "S-04 marks $how: says how to repair"
