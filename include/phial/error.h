@@ -80,7 +80,8 @@ PHIAL_API enum phial_status phial_fail(struct phial_error *err, enum phial_statu
 				       int os_error, const char *format, ...) PHIAL_PRINTF(4, 5);
 
 /*
- * Put context in front of a recorded failure: "web/db: " + what was recorded.
+ * Put context in front of a recorded failure: "web/db: " + what was recorded, unless that begins
+ * so already.
  * err: a record that phial_fail() filled; may be NULL. Returns err's status, for
  * use in a return statement, or PHIAL_SYSTEM if err is NULL: a caller whose own
  * caller may pass NULL returns the status that it has instead.

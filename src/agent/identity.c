@@ -69,9 +69,8 @@ static enum phial_status read_passphrase(const struct phial_agent_options *optio
 
 	if (fd < 0) {
 		return phial_fail(err, PHIAL_BAD_PASSPHRASE, 0,
-				  "identity %s needs a passphrase: give it with --passphrase-fd or "
-				  "as the credential phial-passphrase",
-				  options->identity);
+				  "it needs a passphrase: give it with --passphrase-fd or as the "
+				  "credential phial-passphrase");
 	}
 	enum phial_status status = phial_secret_new(PASSPHRASE_MAX_BYTES, &passphrase, err);
 

@@ -262,10 +262,22 @@ static enum phial_status load_bytes(struct load *load, struct phial_entry *entry
 	return status;
 }
 
+/* A reason stands behind the name wherever it is shown. */
+static const char *without_name(const char *text, const char *name)
+{
+	size_t length = strlen(name);
+
+	return strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0
+		       ? text + length + 2
+		       : text;
+}
+
 static void load_entry(struct load *load, struct phial_entry *entry)
 {
 	struct phial_error err = { .status = PHIAL_OK };
 	size_t length;
+
+	entry->file_version = 0; /* of a file that cannot be read, too */
 	enum phial_status status =
 		phial_store_read_sealed(load->store_fd, entry->name, &load->buffer,
 					&load->buffer_bytes, &length, &err);
@@ -273,14 +285,15 @@ static void load_entry(struct load *load, struct phial_entry *entry)
 	if (status == PHIAL_OK) {
 		status = load_bytes(load, entry, load->buffer, length, &err);
 	}
+	const char *reason = status == PHIAL_OK ? NULL : without_name(err.text, entry->name);
 	bool is_known = status == entry->status &&
-			(status == PHIAL_OK || (entry->reason && !strcmp(entry->reason, err.text)));
+			(!reason || (entry->reason && !strcmp(entry->reason, reason)));
 
-	if (status != PHIAL_OK && !is_known) {
-		phial_log("refused %s.sealed: %s", entry->name, err.text);
+	if (reason && !is_known) {
+		phial_log("refused %s.sealed: %s", entry->name, reason);
 	}
 	if (!is_known) {
-		phial_entry_set(entry, status, status == PHIAL_OK ? NULL : err.text);
+		phial_entry_set(entry, status, reason);
 	}
 }
 

@@ -119,6 +119,10 @@ enum phial_status phial_fail_prefix(struct phial_error *err, const char *format,
 	memcpy(old, err->text, sizeof(old));
 	size_t length = strnlen(raw, sizeof(raw) - 1);
 
+	if (strncmp(old, raw, length) == 0 && strncmp(old + length, ": ", 2) == 0) {
+		errno = saved; /* said once is enough */
+		return err->status;
+	}
 	(void)snprintf(raw + length, sizeof(raw) - length, ": %s", old);
 	copy_printable(err->text, sizeof(err->text), raw);
 	errno = saved;

@@ -29,6 +29,14 @@ static void problem(struct verify_state *state, const char *name, const char *te
 	state->problems++;
 }
 
+/* What a room said of a file, with its name in front, once. */
+static void failed_file(struct verify_state *state, const char *name, struct phial_error *err)
+{
+	(void)phial_fail_prefix(err, "%s", name);
+	printf("%s\n", err->text);
+	state->problems++;
+}
+
 static const struct phial_trust_entry *find_recipient(const struct phial_trust_list *list,
 						      const struct phial_named_recipient *recipient)
 {
@@ -91,12 +99,12 @@ static void check_file(struct verify_state *state, const char *name,
 	struct phial_error err = { 0 };
 
 	if (phial_cli_sealed_read(state->store.fd, name, sealed, &err) != PHIAL_OK) {
-		problem(state, name, err.text);
+		failed_file(state, name, &err);
 		return;
 	}
 	if (phial_sealed_verify(sealed->sealed, state->store.trust->trusted,
 				state->store.trust->signers.count, NULL, &err) != PHIAL_OK) {
-		problem(state, name, err.text);
+		failed_file(state, name, &err);
 	}
 	const struct phial_sealed_header *header = phial_sealed_get_header(sealed->sealed);
 

@@ -89,6 +89,7 @@ bad() {
 	refuses "$1" "$2" "$3" phial unseal web/db
 	exits 19 "... verify lists it: $3" phial verify
 	like "$OUTPUT" "^web/db: " "... by name"
+	unlike "$OUTPUT" "web/db: web/db: " "... once"
 	cp "$WORK/good.sealed" web/db.sealed
 }
 echo "not a sealed file" >web/db.sealed

@@ -25,6 +25,10 @@ static void records_and_returns(void **state)
 	assert_int_equal(phial_fail_prefix(&err, "web/%s", "db"), PHIAL_SYSTEM);
 	assert_string_equal(err.text, "web/db: open x: No space left on device");
 	assert_int_equal(err.os_error, ENOSPC);
+	assert_int_equal(phial_fail_prefix(&err, "web/db"), PHIAL_SYSTEM); /* not twice */
+	assert_string_equal(err.text, "web/db: open x: No space left on device");
+	(void)phial_fail_prefix(&err, "web");
+	assert_string_equal(err.text, "web: web/db: open x: No space left on device");
 	assert_int_equal(phial_fail(NULL, PHIAL_DENIED, 0, "x"), PHIAL_DENIED);
 	assert_int_equal(phial_fail_prefix(NULL, "x"), PHIAL_SYSTEM);
 }
