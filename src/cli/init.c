@@ -156,6 +156,7 @@ static enum phial_status my_signer(struct init_state *state,
 						       &state->my_public, err);
 		}
 		if (status == PHIAL_OK) {
+			passphrases->is_just_made = true;
 			printf("Your signer key (to seal):    %s\n", path);
 		}
 	}

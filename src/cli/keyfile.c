@@ -132,6 +132,10 @@ static enum phial_status passphrase_of(const char *path, struct phial_cli_passph
 		*ret_passphrase = passphrases->given;
 		return status;
 	}
+	if (passphrases->is_just_made && passphrases->chosen) {
+		*ret_passphrase = passphrases->chosen;
+		return PHIAL_OK;
+	}
 	if (!phial_cli_has_terminal()) {
 		return phial_fail(err, PHIAL_BAD_PASSPHRASE, 0,
 				  "%s is encrypted, and there is no terminal to ask on: give "

@@ -24,6 +24,7 @@ struct phial_cli_passphrases {
 	struct phial_secret *given;  /* what was read from that descriptor, once */
 	struct phial_secret *chosen; /* typed for a new key: one question for all new keys */
 	bool was_asked;		     /* the question was answered (with nothing, if !chosen) */
+	bool is_just_made;	     /* the key to load was made now: chosen opens it, too */
 };
 
 #define phial_auto_passphrases phial_auto(phial_cli_passphrases_free)

@@ -91,7 +91,6 @@ def run(*arguments, stdin=b""):
 
 
 def test_init():
-    os.mkdir(HOME)
     t = Terminal("init", "--name", "me", STORE)
     ok(t.answer(rb"Passphrase for the new key.*: ", "\n"), "init asks for a passphrase, echo off", t.shown)
     ok(t.answer(rb"The same again: ", "\n"), "... twice", t.shown)
@@ -102,6 +101,16 @@ def test_init():
     found = [name for folder, _, names in os.walk(WORK) for name in names
              if keys and keys[0] in open(os.path.join(folder, name), "rb").read()]
     ok(not found, "... and lies in no file", found)
+
+
+def test_init_with_passphrase():
+    """What was typed for the new keys opens the new signer key, too: it is not asked for again."""
+    t = Terminal("init", "--name", "me", os.path.join(WORK, "store2"))
+    t.answer(rb"Passphrase for the new key.*: ", "of the keys\n")
+    t.answer(rb"The same again: ", "of the keys\n")
+    ok(t.finish() == 0 and b"RECOVERY KEY" in t.shown, "init asks once for the passphrase of both keys", t.shown)
+    ok(b"Passphrase of" not in t.shown, "... and not for that of the key just made", t.shown)
+    shutil.rmtree(os.path.join(HOME, ".config", "phial"))
 
 
 def test_seal():
@@ -192,6 +201,8 @@ def test_passphrase():
 
 def main():
     try:
+        os.mkdir(HOME)
+        test_init_with_passphrase()
         test_init()
         test_seal()
         test_unseal()
