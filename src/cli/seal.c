@@ -429,6 +429,19 @@ static enum phial_status run_job(struct seal_job *job, struct phial_cli_passphra
 	return seal_value(job, value, err);
 }
 
+/* A file's name in the place of a secret's would make NAME.sealed.sealed. */
+static enum phial_status check_name(const char *name, struct phial_error *err)
+{
+	size_t suffix = strlen(".sealed");
+	size_t length = strlen(name);
+
+	if (length > suffix && strcmp(name + length - suffix, ".sealed") == 0) {
+		return phial_fail(err, PHIAL_BAD_NAME, 0,
+				  "seal takes the name of a secret, without \".sealed\"");
+	}
+	return phial_name_check(name, err);
+}
+
 enum phial_status phial_cli_seal(const struct phial_cli_call *call, struct phial_error *err)
 {
 	phial_auto_passphrases struct phial_cli_passphrases passphrases = {
@@ -442,7 +455,7 @@ enum phial_status phial_cli_seal(const struct phial_cli_call *call, struct phial
 	enum phial_status status = check_options(call, err);
 
 	if (status == PHIAL_OK) {
-		status = phial_name_check(job.name, err);
+		status = check_name(job.name, err);
 	}
 	if (status == PHIAL_OK) {
 		status = parse_header(&job, err);

@@ -131,6 +131,9 @@ exits 0 "unseal --insecure-unsigned" phial unseal -i "$WORK/h7" --insecure-unsig
 like "$OUTPUT" "warning: nobody's signature" "... warns"
 is "$(cd / && phial unseal "$STORE/web/db_password.sealed")" third "a FILE in a store is believed by that store"
 
+# --- the name of a file instead of a secret's
+refuses 9 'without "\.sealed"' "seal NAME.sealed" feed x phial seal web/db_password.sealed
+
 # --- as an ordinary user
 if [ "$(id -u)" -eq 0 ]; then
 	mkdir -m 777 "$WORK/nobody"
