@@ -68,7 +68,7 @@ static bool take_option(int code, struct phial_agent_options *options)
 		return true;
 	case OPTION_RUN_DIR:
 		options->run_dir = optarg;
-		return optarg[0] == '/';
+		return true;
 	case OPTION_STATE_DIR:
 		options->state_dir = optarg;
 		return true;
@@ -137,6 +137,9 @@ enum phial_status phial_agent_options_parse(int argc, char **argv,
 	}
 	if (optind < argc) {
 		return phial_fail(err, PHIAL_USAGE, 0, "phiald takes no arguments, only options");
+	}
+	if (options.run_dir[0] != '/') {
+		return phial_fail(err, PHIAL_USAGE, 0, "--run-dir takes an absolute path");
 	}
 	if (!options.wants_help && !options.wants_version) {
 		enum phial_status status = find_user(&options, err);

@@ -4,6 +4,7 @@
  * print its document for people. What the agent says is its own; nothing is decided here.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,7 +61,7 @@ static enum phial_status ask_agent(const char *run_dir, enum phial_admin_frame r
 		status = phial_frame_receive(fd, &reply, sizeof(reply), &frame, err);
 	}
 	if (status == PHIAL_NO_AGENT) {
-		return phial_fail_prefix(err, "no agent answers, start phiald or see its log");
+		return phial_fail_prefix(err, "start phiald, or see its log");
 	}
 	if (status == PHIAL_DENIED && geteuid() != 0) {
 		return phial_fail_prefix(err, "only root may ask the agent, use sudo");
@@ -237,6 +238,9 @@ static void print_secrets(const struct phial_json *root)
 	}
 }
 
+/* Engines name containers by 64 digits and show 12 of them; a name given by hand is shown whole. */
+#define ENGINE_ID_BYTES ((size_t)64)
+
 static void print_containers(const struct phial_json *root)
 {
 	const struct phial_json *containers = phial_json_member(root, "containers");
@@ -245,7 +249,11 @@ static void print_containers(const struct phial_json *root)
 	for (const struct phial_json *c = phial_json_first(containers); c; c = phial_json_next(c)) {
 		const struct phial_json *secrets = phial_json_member(c, "secrets");
 
-		printf("  %.12s: %s, pid %" PRId64 ", ", text_of(c, "id", "?"),
+		const char *id = text_of(c, "id", "?");
+		bool is_hash = strspn(id, "0123456789abcdef") == ENGINE_ID_BYTES &&
+			       id[ENGINE_ID_BYTES] == '\0';
+
+		printf("  %.*s: %s, pid %" PRId64 ", ", is_hash ? 12 : INT_MAX, id,
 		       text_of(c, "workload", "?"), number_of(c, "pid"));
 		phial_cli_print_safe(stdout, text_of(c, "target", "?"));
 		printf(" (%s), %s since %s\n", text_of(c, "mount", "?"), text_of(c, "state", "?"),

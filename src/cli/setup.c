@@ -385,11 +385,11 @@ static void say_next(const struct job *job)
 		       "  phial host add %s %s\n",
 		       job->host_key, job->setup.root[0] == '\0' ? name : "NAME", job->host_key);
 	}
-	if (!phial_setup_exists(&job->setup, TRUST_FILE)) {
+	if (!job->call->values[TRUST] && !phial_setup_exists(&job->setup, TRUST_FILE)) {
 		printf("No admin key is pinned yet: run here phial setup --trust RW... with the key "
 		       "that phial init printed.\n");
 	}
-	if (!job->call->values[STORE]) {
+	if (!job->call->values[STORE] && !phial_setup_exists(&job->setup, STORE_LINK "/.phial")) {
 		printf("Put the store (git clone, scp) at " STORE_LINK
 		       ", or name its folder: phial setup "
 		       "--store DIR.\n");

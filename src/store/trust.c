@@ -94,7 +94,9 @@ static enum phial_status append_entry(struct phial_trust_list *list,
 		const struct phial_trust_entry *other = &list->entries[i];
 
 		if (strcasecmp(other->name, entry->name) == 0) {
-			return phial_fail(err, PHIAL_EXISTS, 0, "the name \"%s\" is in the list",
+			return phial_fail(err, PHIAL_EXISTS, 0,
+					  "the name \"%s\" is in the list: take it out first (rm), "
+					  "or choose another",
 					  other->name);
 		}
 		/* The key of the other kind is all zeros in both. */

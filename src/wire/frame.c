@@ -205,7 +205,8 @@ static enum phial_status check_directory(const struct sockaddr_un *address, stru
 		enum phial_status kind = errno == ENOENT   ? PHIAL_NO_AGENT
 					 : errno == EACCES ? PHIAL_DENIED
 							   : PHIAL_SYSTEM;
-		return phial_fail(err, kind, errno, "%s", directory);
+		return phial_fail(err, kind, errno,
+				  errno == ENOENT ? "no agent answers at %s" : "%s", directory);
 	}
 	if (!is_trusted_owner(&status) || (status.st_mode & 022) != 0) {
 		return phial_fail(err, PHIAL_DENIED, 0,

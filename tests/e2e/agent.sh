@@ -148,7 +148,7 @@ test_notifications_and_reload() {
 	is $? 0 "SIGINT: exit 0"
 	check "STOPPING=1" said "STOPPING=1"
 	exits 17 "status without an agent: exit 17" "$PHIAL" status --run-dir "$RUN_DIR"
-	like "$OUTPUT" "no agent answers.*phiald" "status without an agent: says what to do"
+	like "$OUTPUT" "start phiald.*no agent answers" "status without an agent: says what to do"
 	check "the sockets are gone" test ! -e "$RUN_DIR/hook.sock" -a ! -e "$RUN_DIR/admin.sock"
 }
 
