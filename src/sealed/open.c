@@ -159,10 +159,14 @@ static enum phial_status unwrap_own_stanza(const struct phial_sealed *sealed,
 	return status;
 }
 
-enum phial_status phial_sealed_unwrap(const struct phial_sealed *sealed,
-				      const struct phial_identities *identities,
-				      struct phial_age_file *ret_file,
-				      struct phial_age_key *ret_key, struct phial_error *err)
+/*
+ * Parse the body and unwrap its file key. ret_file: freed by the caller; points into sealed's
+ * bytes. ret_key: wiped by the caller.
+ */
+static enum phial_status unwrap(const struct phial_sealed *sealed,
+				const struct phial_identities *identities,
+				struct phial_age_file *ret_file, struct phial_age_key *ret_key,
+				struct phial_error *err)
 {
 	const struct phial_sealed_header *header = &sealed->header;
 	phial_auto_age_file struct phial_age_file file = { 0 };
@@ -192,10 +196,10 @@ enum phial_status phial_sealed_unwrap(const struct phial_sealed *sealed,
 	return PHIAL_OK;
 }
 
-enum phial_status phial_sealed_decrypt(const struct phial_sealed *sealed,
-				       const struct phial_age_file *file,
-				       const struct phial_age_key *key, struct phial_secret *value,
-				       struct phial_error *err)
+/* Decrypt the body and check the line that binds it to this header. */
+static enum phial_status decrypt(const struct phial_sealed *sealed,
+				 const struct phial_age_file *file, const struct phial_age_key *key,
+				 struct phial_secret *value, struct phial_error *err)
 {
 	char expected[PHIAL_SEALED_BINDING_BYTES];
 	uint8_t found[PHIAL_SEALED_BINDING_BYTES];
@@ -223,10 +227,10 @@ enum phial_status phial_sealed_open(const struct phial_sealed *sealed,
 {
 	phial_auto_age_file struct phial_age_file file = { 0 };
 	struct phial_age_key key;
-	enum phial_status status = phial_sealed_unwrap(sealed, identities, &file, &key, err);
+	enum phial_status status = unwrap(sealed, identities, &file, &key, err);
 
 	if (status == PHIAL_OK) {
-		status = phial_sealed_decrypt(sealed, &file, &key, value, err);
+		status = decrypt(sealed, &file, &key, value, err);
 		phial_wipe(&key, sizeof(key));
 	}
 	if (status != PHIAL_OK) {

@@ -37,28 +37,6 @@ struct phial_sealed {
 void phial_sealed_format_binding(struct phial_span header_bytes,
 				 char ret_line[static PHIAL_SEALED_BINDING_BYTES]);
 
-/*
- * The first half of phial_sealed_open(): parse the body and unwrap its file key. ret_file: freed
- * by the caller with phial_age_file_free(); points into sealed's bytes. ret_key: wiped by the
- * caller. Returns as phial_sealed_open(). Allocates the decoded body.
- */
-PHIAL_CHECKED enum phial_status phial_sealed_unwrap(const struct phial_sealed *sealed,
-						    const struct phial_identities *identities,
-						    struct phial_age_file *ret_file,
-						    struct phial_age_key *ret_key,
-						    struct phial_error *err);
-
-/*
- * The second half: decrypt and check the binding line. file, key: as phial_sealed_unwrap() gave
- * them. value: as in phial_sealed_open(). Returns PHIAL_OK; PHIAL_TAMPERED; PHIAL_MALFORMED;
- * PHIAL_TOO_LARGE. Allocates nothing.
- */
-PHIAL_CHECKED enum phial_status phial_sealed_decrypt(const struct phial_sealed *sealed,
-						     const struct phial_age_file *file,
-						     const struct phial_age_key *key,
-						     struct phial_secret *value,
-						     struct phial_error *err);
-
 #define phial_auto_sealed phial_auto(phial_free_sealed_pointer)
 
 /* Free the sealed file that a variable owns. */
