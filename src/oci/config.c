@@ -95,20 +95,26 @@ static bool read_limit(const struct phial_json *value, const char *key, int64_t 
 	return true;
 }
 
-static bool has_string(const struct phial_json *list, const char *text)
-{
-	for (const struct phial_json *item = phial_json_first(list); item;
-	     item = phial_json_next(item)) {
-		const char *found = phial_json_string(item);
+/* --- process -------------------------------------------------------------------------- */
 
-		if (found && strcmp(found, text) == 0) {
+/*
+ * Is a capability of this name one of those, as a runtime may read it? runc passes over what is not
+ * spelt as the specification spells it; crun takes small letters and numbers, too.
+ */
+static bool is_privileged_capability(const char *name)
+{
+	static const char spelling[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+
+	if (strncmp(name, "CAP_", 4) != 0 || name[strspn(name, spelling)] != '\0') {
+		return true;
+	}
+	for (size_t i = 0; i < PHIAL_COUNT(privileged_capabilities); i++) {
+		if (strcmp(name, privileged_capabilities[i]) == 0) {
 			return true;
 		}
 	}
 	return false;
 }
-
-/* --- process -------------------------------------------------------------------------- */
 
 static bool read_capabilities(const struct phial_json *process, struct phial_oci_config *config)
 {
@@ -119,11 +125,16 @@ static bool read_capabilities(const struct phial_json *process, struct phial_oci
 	}
 	for (const struct phial_json *set = phial_json_first(sets); set;
 	     set = phial_json_next(set)) {
-		for (size_t i = 0; i < PHIAL_COUNT(privileged_capabilities); i++) {
-			config->has_privileged_capability |=
-				has_string(set, privileged_capabilities[i]);
+		for (const struct phial_json *item = phial_json_first(set); item;
+		     item = phial_json_next(item)) {
+			const char *name = phial_json_string(item);
+
+			if (!name) {
+				return false;
+			}
+			config->has_privileged_capability |= is_privileged_capability(name);
+			config->has_sys_admin |= strcmp(name, "CAP_SYS_ADMIN") == 0;
 		}
-		config->has_sys_admin |= has_string(set, "CAP_SYS_ADMIN");
 	}
 	return true;
 }
