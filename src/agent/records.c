@@ -15,7 +15,7 @@
 #define RECORDS_FILE	 "containers"
 #define RECORD_MAX_BYTES ((size_t)1024 * 1024)
 /* Lines appended before the file is written anew without the ended ones. */
-#define COMPACT_AFTER_LINES 8192
+#define COMPACT_AFTER_LINES 1024
 
 struct phial_records {
 	struct phial_journal *journal;
@@ -114,7 +114,7 @@ static bool parse_start(struct phial_span rest, struct phial_record *record)
 	uint64_t pid;
 	uint64_t started;
 	uint64_t kind;
-	char target[4096];
+	struct phial_span target;
 
 	if (!parse_number(&rest, UINT64_MAX, &record->number) ||
 	    !parse_text(&rest, record->boot_id, sizeof(record->boot_id)) ||
@@ -124,14 +124,15 @@ static bool parse_start(struct phial_span rest, struct phial_record *record)
 	    !parse_number(&rest, INT64_MAX, &started) || !parse_number(&rest, 16, &kind) ||
 	    !parse_text(&rest, record->container, sizeof(record->container)) ||
 	    !parse_text(&rest, record->workload, sizeof(record->workload)) ||
-	    !parse_text(&rest, target, sizeof(target)) || !parse_releases(&rest, record)) {
+	    !phial_next_word(&rest, &target) || target.length == 0 ||
+	    !parse_releases(&rest, record)) {
 		return false;
 	}
 	record->pid = (int32_t)pid;
 	record->started_s = (int64_t)started;
 	record->mount_kind = (uint32_t)kind;
 	record->is_committed = true;
-	record->target = strdup(target);
+	record->target = strndup(target.text, target.length);
 	return record->target != NULL;
 }
 
