@@ -43,9 +43,16 @@ enum phial_status phial_grant_files(const struct phial_worker *worker, const cha
 	size_t count = 0;
 	size_t kept = 0;
 	enum phial_status first = PHIAL_OK;
-	enum phial_status status =
-		phial_policy_grant(&worker->policy, workload, worker->index.names,
-				   worker->index.count, &files, &count, err);
+	enum phial_status status;
+
+	if (!worker->trust) {
+		/* Secrets may be in the ring from before, but which gates they are behind is not known. */
+		phial_text_add(problems, "%sno good store was read yet: %s",
+			       problems->length > 0 ? "\n" : "", worker->store_problem);
+		return phial_fail(err, PHIAL_REFUSED, 0, "no good store was read yet");
+	}
+	status = phial_policy_grant(&worker->policy, workload, worker->index.names,
+				    worker->index.count, &files, &count, err);
 
 	if (status != PHIAL_OK) {
 		phial_text_add(problems, "%s%s", problems->length > 0 ? "\n" : "",
