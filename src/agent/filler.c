@@ -77,7 +77,8 @@ static enum phial_status check_parts(struct phial_fill_part *parts, size_t count
 					    : parts[i - 1].part + 1;
 
 		parts[i].file[sizeof(parts[i].file) - 1] = '\0';
-		if (parts[i].part != expected || parts[i].part >= parts[i].part_count) {
+		if (parts[i].part != expected || parts[i].part >= parts[i].part_count ||
+		    (expected > 0 && parts[i].part_count != parts[i - 1].part_count)) {
 			return phial_fail(err, PHIAL_MALFORMED, 0, "the job's parts do not add up");
 		}
 	}

@@ -77,13 +77,16 @@ static enum phial_status start_worker(struct supervisor *supervisor, struct phia
 
 	close(calls[1]);
 	close(events[1]);
-	supervisor->call_fd = calls[0];
-	supervisor->event_fd = events[0];
 	if (pid < 0) {
+		close(calls[0]);
+		close(events[0]);
 		return phial_fail(err, PHIAL_SYSTEM, reason, "fork a worker");
 	}
-	/* The worker may itself be waiting for an answer: the supervisor never waits for it. */
-	(void)fcntl(supervisor->event_fd, F_SETFL, O_NONBLOCK);
+	/* The worker may itself be waiting, or never read: the supervisor waits for none of it. */
+	(void)fcntl(calls[0], F_SETFL, O_NONBLOCK);
+	(void)fcntl(events[0], F_SETFL, O_NONBLOCK);
+	supervisor->call_fd = calls[0];
+	supervisor->event_fd = events[0];
 	supervisor->worker_pid = pid;
 	supervisor->worker_started_ms = now_ms();
 	supervisor->worker_is_due = false;
@@ -208,8 +211,9 @@ static void on_event(struct supervisor *supervisor, struct watch *watch)
 		break;
 	case WATCH_CALL:
 		if (supervisor->call_fd >= 0 && !supervisor_answer_call(supervisor)) {
-			/* Its end comes as SIGCHLD too, which does the rest. */
+			/* It is gone, or as good as: SIGCHLD tells, and does the rest. */
 			phial_close_fd(&supervisor->call_fd);
+			kill(supervisor->worker_pid, SIGKILL);
 		}
 		break;
 	case WATCH_FILLER:
