@@ -102,6 +102,11 @@ enum phial_status phial_index_update(struct phial_index *index, char **names, si
 	return PHIAL_OK;
 }
 
+bool phial_entry_is_foreign(const struct phial_entry *entry)
+{
+	return entry->status == PHIAL_NOT_RECIPIENT && entry->loaded.serial_count == 0;
+}
+
 void phial_entry_set(struct phial_entry *entry, enum phial_status status, const char *reason)
 {
 	free(entry->reason);

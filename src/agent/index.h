@@ -54,6 +54,9 @@ struct phial_entry *phial_index_find(const struct phial_index *index, const char
 PHIAL_CHECKED enum phial_status phial_index_update(struct phial_index *index, char **names,
 						   size_t count, struct phial_error *err);
 
+/* True if the store has it for other hosts only: no fault of this one. */
+bool phial_entry_is_foreign(const struct phial_entry *entry);
+
 /* Record what became of an entry's file. reason: copied; NULL with PHIAL_OK. */
 void phial_entry_set(struct phial_entry *entry, enum phial_status status, const char *reason);
 

@@ -289,11 +289,12 @@ static void load_entry(struct load *load, struct phial_entry *entry)
 	bool is_known = status == entry->status &&
 			(!reason || (entry->reason && !strcmp(entry->reason, reason)));
 
-	if (reason && !is_known) {
-		phial_log("refused %s.sealed: %s", entry->name, reason);
+	if (is_known) {
+		return;
 	}
-	if (!is_known) {
-		phial_entry_set(entry, status, reason);
+	phial_entry_set(entry, status, reason);
+	if (reason && !phial_entry_is_foreign(entry)) {
+		phial_log("refused %s.sealed: %s", entry->name, reason);
 	}
 }
 
@@ -542,13 +543,17 @@ static void log_summary(const struct phial_worker *worker, const struct load *lo
 {
 	size_t loaded = 0;
 	size_t refused = 0;
+	size_t foreign = 0;
 
 	for (size_t i = 0; i < worker->index.count; i++) {
-		loaded += worker->index.entries[i].loaded.serial_count > 0;
-		refused += worker->index.entries[i].status != PHIAL_OK;
+		const struct phial_entry *entry = &worker->index.entries[i];
+
+		loaded += entry->loaded.serial_count > 0;
+		foreign += phial_entry_is_foreign(entry);
+		refused += entry->status != PHIAL_OK && !phial_entry_is_foreign(entry);
 	}
-	phial_log("store read: %zu secrets loaded (%zu new), %zu refused", loaded, load->changed,
-		  refused);
+	phial_log("store read: %zu secrets loaded (%zu new), %zu refused, %zu not for this host",
+		  loaded, load->changed, refused, foreign);
 }
 
 void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd)

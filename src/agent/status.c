@@ -70,16 +70,24 @@ static void add_store(struct phial_json *root, const struct phial_worker *worker
 	}
 }
 
+static const char *state_of(const struct phial_entry *entry)
+{
+	if (phial_entry_is_foreign(entry)) {
+		return "not for this host";
+	}
+	if (entry->status != PHIAL_OK) {
+		return "refused";
+	}
+	return entry->is_missing ? "missing" : "loaded";
+}
+
 static void add_secret(struct phial_json *secrets, const struct phial_entry *entry)
 {
 	struct phial_json *secret = phial_json_add_object(secrets, NULL);
 	bool is_loaded = entry->loaded.serial_count > 0;
 
 	phial_json_add_string(secret, "name", entry->name);
-	phial_json_add_string(secret, "state",
-			      entry->status != PHIAL_OK ? "refused"
-			      : entry->is_missing	? "missing"
-							: "loaded");
+	phial_json_add_string(secret, "state", state_of(entry));
 	phial_json_add_bool(secret, "in_keyring", is_loaded);
 	if (is_loaded) {
 		phial_json_add_integer(secret, "version", (int64_t)entry->loaded.version);
@@ -96,9 +104,12 @@ static void add_secret(struct phial_json *secrets, const struct phial_entry *ent
 	}
 }
 
-/* Worst first: refused, then missing, then the rest. */
+/* Worst first: refused, then missing, then what is for other hosts and what is loaded. */
 static int badness(const struct phial_entry *entry)
 {
+	if (phial_entry_is_foreign(entry)) {
+		return 0;
+	}
 	if (entry->status != PHIAL_OK) {
 		return 2;
 	}

@@ -225,13 +225,21 @@ static void print_secrets(const struct phial_json *root)
 	const struct phial_json *secrets = phial_json_member(root, "secrets");
 	const struct phial_json *files = phial_json_member(root, "bad_files");
 	size_t loaded = 0;
-	size_t refused = 0;
+	size_t refused = phial_json_count(files);
+	size_t foreign = 0;
 
 	for (const struct phial_json *s = phial_json_first(secrets); s; s = phial_json_next(s)) {
+		const char *state = text_of(s, "state", "");
+
 		loaded += is_true(s, "in_keyring");
-		refused += strcmp(text_of(s, "state", ""), "refused") == 0;
+		refused += strcmp(state, "refused") == 0;
+		foreign += strcmp(state, "not for this host") == 0;
 	}
-	printf("secrets:   %zu loaded, %zu refused\n", loaded, refused + phial_json_count(files));
+	printf("secrets:   %zu loaded, %zu refused", loaded, refused);
+	if (foreign > 0) {
+		printf(", %zu not for this host", foreign);
+	}
+	printf("\n");
 	print_texts(files, "  ");
 	for (const struct phial_json *s = phial_json_first(secrets); s; s = phial_json_next(s)) {
 		print_secret(s);

@@ -68,6 +68,15 @@ static enum phial_status read_file(int store_fd, const char *path, size_t max, u
 	return status;
 }
 
+/* What to do about a file whose signature is not right. */
+static const char *remedy(const char *file)
+{
+	return strcmp(file, "policy.json") == 0
+		       ? "an admin signs it with \"phial policy sign\""
+		       : "take back what was edited by hand; \"phial host\" and \"phial signer\" "
+			 "change and sign it";
+}
+
 /* Find the pinned key that made a signature. Texts name the file. */
 static enum phial_status verify(const char *file, const uint8_t *bytes, size_t length,
 				const char *signature, size_t signature_length,
@@ -82,8 +91,9 @@ static enum phial_status verify(const char *file, const uint8_t *bytes, size_t l
 			return PHIAL_OK;
 		}
 		if (status != PHIAL_UNTRUSTED) {
-			(void)phial_fail_prefix(err, ".phial/%s", file);
-			return status;
+			return phial_fail(err, status, 0,
+					  ".phial/%s does not match its signature; %s", file,
+					  remedy(file));
 		}
 	}
 	return phial_fail(err, PHIAL_UNTRUSTED, 0,
@@ -115,8 +125,8 @@ static enum phial_status read_signed(int store_fd, const char *file, const struc
 					     &signature, &signature_length, err);
 
 	if (status == PHIAL_NOT_FOUND && file_status == PHIAL_OK) {
-		return phial_fail(err, PHIAL_UNTRUSTED, 0, "%s is not signed (%s is missing)", path,
-				  signature_path);
+		return phial_fail(err, PHIAL_UNTRUSTED, 0, "%s is not signed (%s is missing); %s",
+				  path, signature_path, remedy(file));
 	}
 	if (status != PHIAL_OK) {
 		return status;

@@ -97,7 +97,6 @@ rewrap() {
 BAD_FILES="bad/unsigned|signature
 bad/unknown|not .*signer|unknown|nobody|no signer
 bad/pattern|may not|pattern|limited
-bad/foreign|none of the keys at hand.*seal it again
 bad/expired|expired; seal it anew
 bad/future|future; check the clock
 bad/misnamed|holds the secret web/a; put it back
@@ -136,6 +135,9 @@ for s in json.load(open(sys.argv[1]))["secrets"]:
 		like "$reason" "^refused False .*\| .*($pattern)" "S-06 $name is refused: $pattern"
 		like "$log" "refused $name\.sealed: .*($pattern)" "S-06 $name: the log says so"
 	done <<<"$BAD_FILES"
+	like "$("$PHIAL" status --run-dir "$RUN_DIR")" \
+		'bad/foreign: not for this host .*none of the keys at hand.*seal it again' \
+		"S-05 what is for another host is listed, and is no fault of this one"
 	files=$(python3 -c 'import json, sys
 print("\n".join(json.load(open(sys.argv[1]))["bad_files"]))' "$WORK/status.json")
 	while IFS= read -r pattern; do

@@ -113,8 +113,8 @@ test_credentials() {
 	check "passphrase by --passphrase-fd" launch \
 		"$PHIALD" "${PATHS[@]}" "${KEYS[@]}" --identity "$locked" --passphrase-fd 5 \
 		5<"$WORK/passphrase"
-	like "$("$PHIAL" status --run-dir "$RUN_DIR")" "web/a: refused v.*sealed to tester, and none of the keys at hand.*seal it again" \
-		"a host that is no recipient: refused, and status says so"
+	like "$("$PHIAL" status --run-dir "$RUN_DIR")" "web/a: not for this host v.*sealed to tester, and none of the keys at hand.*seal it again" \
+		"a host that is no recipient: not for this host, and status says so"
 	stop_agent
 	install -m 0400 "$locked" "$credentials/phial-identity"
 	{ cat "$WORK/passphrase"; echo; } >"$credentials/phial-passphrase"
