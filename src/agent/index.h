@@ -25,8 +25,9 @@ struct phial_loaded {
 	uint32_t owner_gid;
 	uint32_t total_bytes;
 	uint8_t digest[PHIAL_DIGEST_BYTES];
-	int32_t *serials;      /* part 0 to serial_count - 1; owned */
-	uint32_t serial_count; /* 0: nothing is loaded */
+	int32_t *serials;	 /* part 0 to serial_count - 1; owned */
+	uint32_t serial_count;	 /* 0: nothing is loaded */
+	uint64_t signers_serial; /* of the list that its signature was checked against; 0: none */
 };
 
 struct phial_entry {

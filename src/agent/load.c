@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <phial/sealed.h>
 
@@ -31,7 +32,6 @@ struct load {
 	struct phial_secret *value;
 	uint8_t *buffer; /* of phial_store_read_sealed() */
 	size_t buffer_bytes;
-	bool signers_changed;
 	int32_t *dropped; /* keys of replaced versions, dropped once the marks are durable */
 	size_t dropped_count;
 	size_t changed; /* entries that got a new value */
@@ -65,6 +65,9 @@ static uint32_t timeout_of(int64_t not_after_s, int64_t now_s)
 {
 	if (not_after_s == 0) {
 		return 0;
+	}
+	if (not_after_s <= now_s) {
+		return 1; /* just now; 0 would be never */
 	}
 	return not_after_s - now_s > UINT32_MAX ? UINT32_MAX : (uint32_t)(not_after_s - now_s);
 }
@@ -176,6 +179,8 @@ static enum phial_status check_header(const struct load *load, const struct phia
 				      struct phial_error *err)
 {
 	int64_t now_s = phial_worker_now_s(load->worker);
+	/* Not from now_s: files made ahead of time would move it on, a day with each. */
+	int64_t latest_s = (int64_t)time(NULL) + FUTURE_MAX_S;
 
 	if (strcmp(header->name, entry->name) != 0) {
 		return phial_fail(err, PHIAL_BAD_NAME, 0,
@@ -183,8 +188,7 @@ static enum phial_status check_header(const struct load *load, const struct phia
 				  "%s anew",
 				  header->name, entry->name);
 	}
-	if (header->created_s > now_s + FUTURE_MAX_S ||
-	    header->version / 1000 > (uint64_t)now_s + FUTURE_MAX_S) {
+	if (header->created_s > latest_s || header->version / 1000 > (uint64_t)latest_s) {
 		return phial_fail(
 			err, PHIAL_REFUSED, 0,
 			"made more than a day in the future; check the clock of this host "
@@ -242,9 +246,13 @@ static enum phial_status load_bytes(struct load *load, struct phial_entry *entry
 	}
 	const struct phial_sealed_header *header = phial_sealed_get_header(sealed);
 
+	/* From a worker that died before its mark was durable: as if it were not there. */
+	is_same = is_same && phial_marks_has(worker->marks, entry->name, header->version);
+	bool is_verified = is_same && entry->loaded.signers_serial == worker->trust->signers.serial;
+
 	entry->file_version = header->version;
 	status = check_header(load, entry, header, err);
-	if (status == PHIAL_OK && !(is_same && !load->signers_changed)) {
+	if (status == PHIAL_OK && !is_verified) {
 		status = phial_sealed_verify(sealed, worker->trust->trusted,
 					     worker->trust->signers.count, NULL, err);
 	}
@@ -257,6 +265,9 @@ static enum phial_status load_bytes(struct load *load, struct phial_entry *entry
 	}
 	if (status == PHIAL_OK && !is_same) {
 		status = open_and_add(load, entry, sealed, digest, err);
+	}
+	if (status == PHIAL_OK) {
+		entry->loaded.signers_serial = worker->trust->signers.serial;
 	}
 	phial_sealed_free(sealed);
 	return status;
@@ -397,8 +408,6 @@ static enum phial_status load_trust(struct load *load, int trust_fd, struct phia
 		phial_policy_free(&policy);
 		return status;
 	}
-	load->signers_changed =
-		!worker->trust || worker->trust->signers.serial != trust->signers.serial;
 	phial_trust_free(worker->trust);
 	phial_policy_free(&worker->policy);
 	worker->trust = phial_take_pointer(trust);

@@ -128,6 +128,13 @@ enum phial_status phial_marks_check(const struct phial_marks *marks, const char 
 	return PHIAL_OK;
 }
 
+bool phial_marks_has(const struct phial_marks *marks, const char *name, uint64_t version)
+{
+	const struct mark *mark = find(marks, name);
+
+	return mark && mark->version == version;
+}
+
 static void format_line(const struct mark *mark, char ret_line[static LINE_BYTES])
 {
 	int length = snprintf(ret_line, LINE_BYTES, "%s %" PRIu64 " ", mark->name, mark->version);

@@ -46,6 +46,9 @@ PHIAL_CHECKED enum phial_status phial_marks_check(const struct phial_marks *mark
 						  const uint8_t digest[static PHIAL_DIGEST_BYTES],
 						  struct phial_error *err);
 
+/* Is this version the newest seen? */
+bool phial_marks_has(const struct phial_marks *marks, const char *name, uint64_t version);
+
 /*
  * Remember a version as the newest seen (does nothing when it is already). Not durable until
  * phial_marks_sync(), which must succeed before the version is released to anybody. Returns
