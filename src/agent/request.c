@@ -77,6 +77,7 @@ void phial_client_close(struct phial_worker *worker, struct phial_client *client
 	}
 	release_request(client);
 	phial_close_fd(&client->fd);
+	phial_close_fd(&client->document_fd);
 	client->state = PHIAL_CLIENT_FREE;
 }
 
@@ -119,7 +120,8 @@ static bool is_done(const struct phial_worker *worker, const struct phial_oci_st
 {
 	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
 		if (r->is_held && r->is_committed && r->pid == state->pid &&
-		    strcmp(r->container, state->id) == 0) {
+		    strcmp(r->container, state->id) == 0 &&
+		    phial_worker_record_is_alive(worker, r)) {
 			return true;
 		}
 	}

@@ -44,9 +44,9 @@ static const int common_calls[] = {
 
 /* The worker serves clients, and writes marks and records below its state directory. */
 static const int worker_calls[] = {
-	SCMP_SYS(accept4),   SCMP_SYS(getsockopt), SCMP_SYS(openat),	   SCMP_SYS(fsync),
-	SCMP_SYS(fdatasync), SCMP_SYS(ftruncate),  SCMP_SYS(memfd_create), SCMP_SYS(readlinkat),
-	SCMP_SYS(sysinfo),   SCMP_SYS(fchmod),
+	SCMP_SYS(accept4),    SCMP_SYS(getsockopt), SCMP_SYS(openat),
+	SCMP_SYS(fsync),      SCMP_SYS(fdatasync),  SCMP_SYS(ftruncate),
+	SCMP_SYS(readlinkat), SCMP_SYS(sysinfo),    SCMP_SYS(fchmod),
 };
 
 /* The filler makes files and gives them to the container's users. */

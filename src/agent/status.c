@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The status document: everything an operator asks for, names and never values. Written as JSON
- * into a memfd; `phial status` prints it for people. docs/agent-protocol.md describes it.
+ * into the client's memfd; `phial status` prints it for people. docs/agent-protocol.md describes it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "agent/log.h"
@@ -221,44 +221,33 @@ static enum phial_status make_document(const struct phial_worker *worker, char *
 	return phial_json_print(root, ret_text, err);
 }
 
-/* Put the document into a memfd. */
-static enum phial_status write_document(const struct phial_worker *worker, int *ret_fd,
+/* Only a memfd is written to: nothing else is sure not to make the worker wait. */
+static enum phial_status write_document(const struct phial_worker *worker, int fd,
 					struct phial_error *err)
 {
 	phial_auto_free char *text = NULL;
-	phial_auto_fd int fd = memfd_create("phial-status", MFD_CLOEXEC);
+
+	if (fcntl(fd, F_GET_SEALS) < 0) {
+		return phial_fail(err, PHIAL_USAGE, errno, "no memfd for the document");
+	}
 	enum phial_status status = make_document(worker, &text, err);
 
-	if (status != PHIAL_OK) {
-		return status;
-	}
-	if (fd < 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "memfd_create");
-	}
-	status = phial_write_all(fd, text, strlen(text), err);
-	if (status == PHIAL_OK && lseek(fd, 0, SEEK_SET) != 0) {
-		status = phial_fail(err, PHIAL_SYSTEM, errno, "lseek");
-	}
-	if (status == PHIAL_OK) {
-		*ret_fd = phial_take_fd(&fd);
-	}
-	return status;
+	return status == PHIAL_OK ? phial_write_all(fd, text, strlen(text), err) : status;
 }
 
-void phial_status_answer(struct phial_worker *worker, int fd, enum phial_status status,
-			 const char *text)
+void phial_status_answer(struct phial_worker *worker, const struct phial_client *client,
+			 enum phial_status status, const char *text)
 {
 	struct phial_admin_reply reply = { .status = status };
 	struct phial_error err = { .status = PHIAL_OK };
-	phial_auto_fd int document_fd = -1;
 
 	(void)snprintf(reply.text, sizeof(reply.text), "%s", text);
-	if (write_document(worker, &document_fd, &err) != PHIAL_OK) {
+	if (write_document(worker, client->document_fd, &err) != PHIAL_OK) {
 		phial_log("status: %s", err.text);
 		return;
 	}
-	enum phial_status ignored = phial_frame_send(fd, PHIAL_ADMIN_REPLY, &reply, sizeof(reply),
-						     &document_fd, 1, NULL);
+	enum phial_status ignored = phial_frame_send(client->fd, PHIAL_ADMIN_REPLY, &reply,
+						     sizeof(reply), NULL, 0, NULL);
 
 	(void)ignored; /* nobody is there to read it */
 }

@@ -99,23 +99,27 @@ static enum phial_status take_up_ring(struct phial_worker *worker, struct phial_
 		       : status;
 }
 
+bool phial_worker_record_is_alive(const struct phial_worker *worker,
+				  const struct phial_record *record)
+{
+	const struct phial_link_process call = { .pid = record->pid,
+						 .start_time = record->start_time };
+	struct phial_link_answer answer = { .number = 0 };
+
+	return strcmp(record->boot_id, worker->start->boot_id) == 0 &&
+	       phial_link_call(worker->start->call_fd, PHIAL_LINK_ALIVE, &call, sizeof(call), NULL,
+			       &answer, NULL) == PHIAL_OK &&
+	       answer.number == 1;
+}
+
 /* Containers that ended while no worker looked: their process is gone, or not the same. */
 static void forget_ended(struct phial_worker *worker)
 {
 	struct phial_record *next;
 
 	for (struct phial_record *r = phial_records_first(worker->records); r; r = next) {
-		const struct phial_link_process call = { .pid = r->pid,
-							 .start_time = r->start_time };
-		struct phial_link_answer answer = { .number = 0 };
-
 		next = r->next;
-		bool is_alive = strcmp(r->boot_id, worker->start->boot_id) == 0 &&
-				phial_link_call(worker->start->call_fd, PHIAL_LINK_ALIVE, &call,
-						sizeof(call), NULL, &answer, NULL) == PHIAL_OK &&
-				answer.number == 1;
-
-		if (!is_alive) {
+		if (!phial_worker_record_is_alive(worker, r)) {
 			phial_records_end(worker->records, r);
 		}
 	}
@@ -132,7 +136,7 @@ static void answer_reloads(struct phial_worker *worker)
 		struct phial_client *client = &worker->clients[i];
 
 		if (client->state == PHIAL_CLIENT_ADMIN_RELOAD) {
-			phial_status_answer(worker, client->fd, status, worker->store_problem);
+			phial_status_answer(worker, client, status, worker->store_problem);
 			phial_client_close(worker, client);
 		}
 	}
@@ -288,10 +292,11 @@ static void on_admin_frame(struct phial_worker *worker, struct phial_client *cli
 	enum phial_status status = phial_frame_receive(client->fd, &nothing, 0, &frame, &err);
 
 	if (status == PHIAL_OK) {
+		client->document_fd = phial_take_fd(&frame.fds[0]);
 		phial_frame_close_fds(&frame);
 	}
 	if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_STATUS) {
-		phial_status_answer(worker, client->fd, PHIAL_OK, "");
+		phial_status_answer(worker, client, PHIAL_OK, "");
 	} else if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_RELOAD) {
 		status = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL, 0, NULL,
 					 &answer, &err);
@@ -299,7 +304,7 @@ static void on_admin_frame(struct phial_worker *worker, struct phial_client *cli
 			client->state = PHIAL_CLIENT_ADMIN_RELOAD;
 			return;
 		}
-		phial_status_answer(worker, client->fd, status, err.text);
+		phial_status_answer(worker, client, status, err.text);
 	}
 	phial_client_close(worker, client);
 }
@@ -417,6 +422,7 @@ enum phial_status phial_worker_run(const struct phial_worker_start *start)
 	worker->start = start;
 	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
 		worker->clients[i].fd = -1;
+		worker->clients[i].document_fd = -1;
 	}
 	enum phial_status status = open_state(worker, &err);
 

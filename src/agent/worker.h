@@ -64,6 +64,7 @@ struct phial_client {
 	enum phial_client_state state;
 	int fd;
 	int64_t deadline_ms;
+	int document_fd; /* an admin's, for its answer */
 	/* A hook's request, from its verdict on. */
 	struct phial_grant_file *files;
 	size_t file_count;
@@ -102,6 +103,10 @@ enum phial_status phial_worker_run(const struct phial_worker_start *start);
 int64_t phial_worker_clock_ms(void);
 int64_t phial_worker_now_s(const struct phial_worker *worker);
 
+/* Does a record's process still run, and is it the same? */
+bool phial_worker_record_is_alive(const struct phial_worker *worker,
+				  const struct phial_record *record);
+
 /*
  * load.c: read the store (a clone's descriptor and the pin file's; both stay the caller's; -1, -1:
  * there is none) and bring index, ring and marks up to date. Problems are recorded in the worker,
@@ -124,7 +129,7 @@ PHIAL_CHECKED enum phial_status phial_grant_files(const struct phial_worker *wor
 						  struct phial_error *err);
 
 /* status.c: answer an admin's request with the status document. */
-void phial_status_answer(struct phial_worker *worker, int fd, enum phial_status status,
-			 const char *text);
+void phial_status_answer(struct phial_worker *worker, const struct phial_client *client,
+			 enum phial_status status, const char *text);
 
 #endif

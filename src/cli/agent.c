@@ -3,10 +3,12 @@
  * `phial status` and `phial reload`: ask the agent of this host over its admin socket, and
  * print its document for people. What the agent says is its own; nothing is decided here.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -48,6 +50,11 @@ static enum phial_status ask_agent(const char *run_dir, enum phial_admin_frame r
 	struct phial_frame frame = { 0 };
 	phial_auto_free char *path = NULL;
 	phial_auto_fd int fd = -1;
+	phial_auto_fd int document_fd = memfd_create("phial-status", MFD_CLOEXEC);
+
+	if (document_fd < 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "memfd_create");
+	}
 	enum phial_status status = phial_cli_join_path(run_dir ? run_dir : PHIAL_RUN_DIR,
 						       PHIAL_ADMIN_SOCKET_NAME, &path, err);
 
@@ -55,7 +62,7 @@ static enum phial_status ask_agent(const char *run_dir, enum phial_admin_frame r
 		status = phial_socket_connect(path, TIMEOUT_MS, &fd, err);
 	}
 	if (status == PHIAL_OK) {
-		status = phial_frame_send(fd, request, NULL, 0, NULL, 0, err);
+		status = phial_frame_send(fd, request, NULL, 0, &document_fd, 1, err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_frame_receive(fd, &reply, sizeof(reply), &frame, err);
@@ -73,19 +80,19 @@ static enum phial_status ask_agent(const char *run_dir, enum phial_admin_frame r
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	reply.text[sizeof(reply.text) - 1] = '\0';
-	if (frame.type != PHIAL_ADMIN_REPLY || frame.length != sizeof(reply) ||
-	    frame.fd_count != 1) {
-		status = phial_fail(err, PHIAL_MALFORMED, 0,
-				    "the agent's answer is not of this release: restart it");
-	} else if (reply.status != PHIAL_OK) {
-		status = phial_fail(err, (enum phial_status)reply.status, 0, "%s", reply.text);
-	} else {
-		status = phial_read_all(frame.fds[0], PHIAL_ADMIN_DOCUMENT_MAX, ret_bytes,
-					ret_length, err);
-	}
 	phial_frame_close_fds(&frame);
-	return status;
+	reply.text[sizeof(reply.text) - 1] = '\0';
+	if (frame.type != PHIAL_ADMIN_REPLY || frame.length != sizeof(reply)) {
+		return phial_fail(err, PHIAL_MALFORMED, 0,
+				  "the agent's answer is not of this release: restart it");
+	}
+	if (reply.status != PHIAL_OK) {
+		return phial_fail(err, (enum phial_status)reply.status, 0, "%s", reply.text);
+	}
+	if (lseek(document_fd, 0, SEEK_SET) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "lseek");
+	}
+	return phial_read_all(document_fd, PHIAL_ADMIN_DOCUMENT_MAX, ret_bytes, ret_length, err);
 }
 
 /* The text of a member, or another text. */
