@@ -217,6 +217,10 @@ is_gone() { ! kill -0 "$1"; }
 # at_exit COMMAND: one line of shell, run at the end
 at_exit() { AT_EXIT+=("$1"); }
 
+# What a test of ours could have left in the host's mount table, and nobody else: mounts below WORK,
+# and file systems as phial-hook makes them. Other engines' containers come and go meanwhile.
+host_mounts() { grep -E " $WORK/| - (tmpfs|ramfs) none .*mode=0?755" /proc/self/mountinfo; }
+
 own_mounts() { awk -v work="$WORK" 'index($5, work "/") == 1 { print $5 }' /proc/self/mountinfo; }
 
 clean_up() {

@@ -60,8 +60,6 @@ status_json() { "$PHIAL" status --json --run-dir "$RUN_DIR"; }
 status_of() { status_json | python3 -c "import json, sys; s = json.load(sys.stdin); print($1)"; }
 no_containers() { [ "$(status_of 'len(s["containers"])')" = 0 ]; }
 
-host_mounts() { cat /proc/self/mountinfo; }
-
 # refused PATTERN DESCRIPTION...: after `run`: nothing of the container ran, and the agent's log
 # says why; so does the runtime's stderr where it shows a hook's (crun gives hooks /dev/null)
 refused() {

@@ -34,8 +34,6 @@ bundle() {
 }
 
 run() { runtime_run "$runtime" "$WORK/b" 2>&1; }
-host_mounts() { grep -c . /proc/self/mountinfo; }
-
 run_probe() { runtime_run "$runtime" "$WORK/b"; }
 
 arrives() {
