@@ -157,6 +157,13 @@ static enum phial_status make_user(struct job *job, struct phial_error *err)
 		phial_setup_say(&job->setup, job->setup.only_print ? "keep" : "kept", "user " USER);
 		return PHIAL_OK;
 	}
+	if (job->setup.root[0] != '\0' && !phial_setup_exists(&job->setup, "/etc/passwd")) {
+		return phial_fail(
+			err, PHIAL_NOT_FOUND, 0,
+			"--root %s: no system is below it (no etc/passwd to put the user " USER
+			" into)",
+			job->setup.root);
+	}
 	if (job->setup.root[0] != '\0') {
 		command[7] = "--prefix";
 		command[8] = job->setup.root;

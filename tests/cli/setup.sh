@@ -13,6 +13,9 @@ echo "root:x:0:0:root:/root:/bin/sh" >"$IMAGE/etc/passwd"
 echo "root:x:0:" >"$IMAGE/etc/group"
 echo "root:*:1::::::" >"$IMAGE/etc/shadow"
 setup() { phial setup --root "$IMAGE" "$@"; }
+mkdir "$WORK/empty"
+exits 14 "--root of an empty folder: no system is there" phial setup --root "$WORK/empty"
+is "$(ls -A "$WORK/empty")" "" "... and nothing was made"
 look() { stat -c '%A %U' "$IMAGE/$1"; }
 host_before=$(cat /etc/passwd; ls -la /etc/phial /var/lib/phial /usr/share/containers/oci/hooks.d 2>&1)
 
