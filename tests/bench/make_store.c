@@ -39,7 +39,8 @@ static void must(struct maker *maker, enum phial_status status)
 
 static void write_file(struct maker *maker, const char *name, const void *bytes, size_t length)
 {
-	mode_t mode = strcmp(name, "identity") == 0 ? 0600 : 0644;
+	mode_t mode =
+		strcmp(name, "identity") == 0 || strcmp(name, "signer.key") == 0 ? 0600 : 0644;
 	char path[4096];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", maker->directory, name);
@@ -79,6 +80,7 @@ static void make_keys(struct maker *maker)
 	phial_secret_free(file);
 	must(maker, phial_signer_generate(NULL, &file, &public_file, &public_key, &maker->err));
 	must(maker, phial_signer_parse(file, NULL, &maker->signer, &maker->err));
+	write_file(maker, "signer.key", phial_secret_const_bytes(file), phial_secret_length(file));
 	phial_secret_free(file);
 	free(public_file);
 	phial_signer_public_format(&public_key, key);
