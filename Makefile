@@ -35,7 +35,7 @@ say = @printf '  %-7s %s\n' '$(1)' '$(2)'
 endif
 
 # The rooms of src/ that return (docs/architecture.md); the doors that print.
-ROOMS     := base crypt sealed json store keyring policy oci mount wire
+ROOMS     := base crypt sealed json store keyring policy oci mount wire inject
 LIB_ROOMS := base crypt sealed
 DOORS     := cli agent hook
 PROGRAMS  := $(BUILD)/phial $(BUILD)/phiald $(BUILD)/phial-hook
@@ -89,7 +89,7 @@ AGENT_OBJECTS := $(filter-out $(BUILD)/obj/src/agent/main.o,$(call objects,src/a
 CLI_TESTED    := $(filter-out $(BUILD)/obj/src/cli/main.o,$(CLI_OBJECTS))
 
 # The hook is static-pie on musl: no libsodium, no JSON, no name service.
-MUSL_ROOMS   := base mount wire
+MUSL_ROOMS   := base mount wire inject
 MUSL_SOURCES := $(filter-out src/base/secret.c,$(wildcard $(call room_sources,$(MUSL_ROOMS))))
 MUSL_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(MUSL_SOURCES))
 HOOK_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(wildcard src/hook/*.c))

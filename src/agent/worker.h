@@ -120,6 +120,14 @@ void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum ph
 			     const char *text);
 void phial_client_close(struct phial_worker *worker, struct phial_client *client);
 
+/*
+ * request_start.c: START has come (payload: the frame's bytes). Sends the verdict. Returns whether
+ * the request goes on.
+ */
+struct phial_frame;
+bool phial_request_on_start(struct phial_worker *worker, struct phial_client *client,
+			    const struct phial_frame *frame, const void *payload);
+
 /* grant.c: the files of a workload, and whether it may have them now. */
 struct phial_text;
 PHIAL_CHECKED enum phial_status phial_grant_files(const struct phial_worker *worker,

@@ -13,13 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/capability.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "hook/process.h"
-#include "hook/scan.h"
-#include "hook/talk.h"
-#include "mount/mount.h"
+#include "inject/inject.h"
+#include "inject/process.h"
+#include "inject/scan.h"
+#include "inject/talk.h"
 
 #define CONFIG_SCAN_MAX_BYTES ((size_t)16 * 1024 * 1024)
 #define RUN_DIR_MAX_BYTES     200
@@ -35,9 +34,6 @@ struct hook {
 	pid_t pid;
 	int socket_fd;
 	struct phial_hook_verdict verdict;
-	struct phial_target target;
-	int rw_fd;
-	int ro_fd;
 };
 
 /* Print a text of one or more lines, each with our name; nothing that is no plain text. */
@@ -168,7 +164,7 @@ static enum phial_status look_for_grant(struct hook *hook, bool *ret_may_grant,
 	}
 	(void)snprintf(prefix, sizeof(prefix), "%s/" PHIAL_WORKLOAD_DIR_NAME "/", hook->run_dir);
 	*ret_may_grant =
-		phial_hook_may_grant((struct phial_span){ (const char *)config, length }, prefix);
+		phial_inject_may_grant((struct phial_span){ (const char *)config, length }, prefix);
 	if (lseek(hook->config_fd, 0, SEEK_SET) != 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "rewind config.json");
 	}
@@ -184,86 +180,17 @@ static enum phial_status ask_agent(struct hook *hook, struct phial_error *err)
 		return phial_fail(err, PHIAL_DENIED, 0,
 				  "must run as root: it mounts inside the container");
 	}
-	enum phial_status status = phial_hook_find_pid(state, &hook->pid, err);
+	enum phial_status status = phial_inject_find_pid(state, &hook->pid, err);
 
 	if (status == PHIAL_OK) {
-		status = phial_hook_cut_capabilities(err);
+		status = phial_inject_cut_capabilities(err);
 	}
 	if (status == PHIAL_OK) {
-		status = phial_hook_connect(hook->run_dir, &hook->socket_fd, err);
+		status = phial_inject_connect(hook->run_dir, &hook->socket_fd, err);
 	}
 	if (status == PHIAL_OK) {
-		status =
-			phial_hook_ask(hook->socket_fd, &hook->request.start, hook->config_fd, err);
-	}
-	return status;
-}
-
-/*
- * Stage 5. Should: open the container's process while the agent decides, and get the verdict.
- * Mustn't: believe what it can check itself: the process is the one that the state names.
- */
-static enum phial_status get_verdict(struct hook *hook, struct phial_error *err)
-{
-	struct phial_error target_err;
-	enum phial_status target_status = phial_target_open(hook->pid, &hook->target, &target_err);
-	enum phial_status status = phial_hook_hear_verdict(hook->socket_fd, &hook->verdict, err);
-
-	if (status != PHIAL_OK || hook->verdict.decision != PHIAL_HOOK_GO) {
-		return status;
-	}
-	if (hook->verdict.pid != hook->pid) {
-		return phial_fail(err, PHIAL_MALFORMED, 0,
-				  "the agent's verdict is for another process");
-	}
-	if (target_status != PHIAL_OK) {
-		*err = target_err;
-	}
-	return target_status;
-}
-
-/*
- * Stage 6. Should: make the mount and have it filled. Mustn't: see a secret, or leave anything
- * in the host's mount table: the mount is attached in this process's own namespace only.
- */
-static enum phial_status make_mount(struct hook *hook, struct phial_error *err)
-{
-	const struct phial_mount_options options = {
-		.size_bytes = hook->verdict.size_bytes,
-		.inodes = hook->verdict.inodes,
-		.mount_label = hook->verdict.mount_label,
-	};
-	enum phial_mount_kind kind = PHIAL_MOUNT_TMPFS_NOSWAP;
-	enum phial_status status =
-		phial_mount_create(&options, &hook->rw_fd, &hook->ro_fd, &kind, err);
-
-	if (status != PHIAL_OK) {
-		return status;
-	}
-	return phial_hook_hand_over(hook->socket_fd, &hook->target, kind, hook->rw_fd, err);
-}
-
-/*
- * Stage 7. Should: attach the read-only clone, give up every capability, and report. Mustn't: use
- * any path from here on (the root is the container's), or end well before the agent has
- * recorded the start.
- */
-static enum phial_status attach_mount(struct hook *hook, struct phial_error *err)
-{
-	const struct phial_attach_options options = {
-		.rootfs = hook->verdict.rootfs,
-		.path = hook->verdict.target,
-		.may_over = hook->verdict.may_over == 1,
-		.grant_device = hook->verdict.grant_device,
-		.grant_inode = hook->verdict.grant_inode,
-	};
-	enum phial_status status = phial_target_attach(&hook->target, hook->ro_fd, &options, err);
-
-	if (status == PHIAL_OK) {
-		status = phial_capabilities_keep(0, err);
-	}
-	if (status == PHIAL_OK) {
-		status = phial_hook_report(hook->socket_fd, err);
+		status = phial_inject_ask(hook->socket_fd, &hook->request.start, hook->config_fd,
+					  err);
 	}
 	return status;
 }
@@ -280,20 +207,15 @@ static enum phial_status inject(struct hook *hook, struct phial_error *err)
 		return status;
 	}
 	status = ask_agent(hook, err);
-	if (status == PHIAL_OK) {
-		status = get_verdict(hook, err);
+	if (status == PHIAL_OK) { /* stages 5 to 7 */
+		status = phial_inject(hook->socket_fd, hook->pid, &hook->verdict, err);
 	}
-	if (status != PHIAL_OK || hook->verdict.decision == PHIAL_HOOK_NO_GRANT ||
-	    hook->verdict.decision == PHIAL_HOOK_DONE) {
-		return status;
-	}
-	if (hook->verdict.decision == PHIAL_HOOK_REFUSED) {
+	if (status == PHIAL_OK && hook->verdict.decision == PHIAL_HOOK_REFUSED) {
 		print_problems(hook->verdict.text);
 		err->text[0] = '\0'; /* said */
-		return (enum phial_status)hook->verdict.status;
+		status = (enum phial_status)hook->verdict.status;
 	}
-	status = make_mount(hook, err);
-	return status == PHIAL_OK ? attach_mount(hook, err) : status;
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -302,9 +224,6 @@ int main(int argc, char **argv)
 		.run_dir = PHIAL_RUN_DIR,
 		.config_fd = -1,
 		.socket_fd = -1,
-		.target = PHIAL_TARGET_NONE,
-		.rw_fd = -1,
-		.ro_fd = -1,
 	};
 	struct phial_error err = { .status = PHIAL_OK };
 
@@ -313,7 +232,7 @@ int main(int argc, char **argv)
 			argv[1][2] == 'v' ? "phial-hook " PHIAL_VERSION "\n" : usage);
 		return PHIAL_OK;
 	}
-	enum phial_status status = phial_hook_reset_process(&err);
+	enum phial_status status = phial_inject_reset_process("phial-hook", &err);
 
 	if (status == PHIAL_OK) {
 		status = take_arguments(&hook, argc, argv, &err);

@@ -7,10 +7,12 @@ import re
 from _source import Tap, files, read, without_comments
 
 # A room includes itself and rooms to its left. Doors stand on top and know no other door.
-ROOMS = ["base", "crypt", "sealed", "json", "store", "keyring", "oci", "policy", "mount", "wire"]
+ROOMS = ["base", "crypt", "sealed", "json", "store", "keyring", "oci", "policy", "mount", "wire",
+         "inject"]
 # Doors that are linked with less than everything (static, or inside a container).
-DOORS = {"agent": ROOMS, "cli": ROOMS, "hook": ["base", "mount", "wire"],
-         "init": ["base", "mount", "wire"], "runtime": ROOMS}
+DOORS = {"agent": ROOMS, "cli": ROOMS, "hook": ["base", "mount", "wire", "inject"],
+         "init": ["base", "wire"],
+         "runtime": ["base", "mount", "wire", "inject"]}
 DOOR_FILES = tuple(f"src/{door}/" for door in DOORS)
 # Which files may include a header.
 OWNERS = {

@@ -3,7 +3,7 @@
  * Looking at JSON one string at a time. Not a parser: it accepts much that is no JSON, and errs
  * towards asking the agent, which refuses it.
  */
-#include "hook/scan.h"
+#include "inject/scan.h"
 
 #include <string.h>
 
@@ -76,7 +76,7 @@ static bool decode_string(struct phial_span *rest, char *text, size_t text_bytes
 	return false;
 }
 
-bool phial_hook_may_grant(struct phial_span config, const char *prefix)
+bool phial_inject_may_grant(struct phial_span config, const char *prefix)
 {
 	size_t prefix_length = strlen(prefix);
 	char text[TEXT_BYTES];
@@ -144,8 +144,8 @@ static void scan_string(struct state_scan *scan)
 	scan->is_malformed |= !parse_pid(scan->rest, &scan->pid);
 }
 
-enum phial_status phial_hook_find_pid(struct phial_span state, pid_t *ret_pid,
-				      struct phial_error *err)
+enum phial_status phial_inject_find_pid(struct phial_span state, pid_t *ret_pid,
+					struct phial_error *err)
 {
 	struct state_scan scan = { .rest = state };
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "hook/scan.c"
+#include "inject/scan.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,16 +16,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct phial_error err;
 	pid_t pid = 0;
 
-	if (phial_hook_find_pid(span, &pid, &err) == PHIAL_OK && (pid <= 1 || pid > PID_MAX)) {
+	if (phial_inject_find_pid(span, &pid, &err) == PHIAL_OK && (pid <= 1 || pid > PID_MAX)) {
 		abort();
 	}
 	/* A config that is one unescaped path shows its grant. */
 	static const char grant[] = "/run/phial/workload/";
 
 	if (size > sizeof(grant) && data[0] == '"' &&
-	    memcmp(data + 1, grant, sizeof(grant) - 1) == 0 && !phial_hook_may_grant(span, grant)) {
+	    memcmp(data + 1, grant, sizeof(grant) - 1) == 0 &&
+	    !phial_inject_may_grant(span, grant)) {
 		abort();
 	}
-	(void)phial_hook_may_grant(span, grant);
+	(void)phial_inject_may_grant(span, grant);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* The hook's side of the hook protocol (wire/hook_protocol.h), one call per exchange. */
-#ifndef PHIAL_HOOK_TALK_H
-#define PHIAL_HOOK_TALK_H
+/* The asking side of the hook protocol (wire/hook_protocol.h), one call per exchange. */
+#ifndef PHIAL_INJECT_TALK_H
+#define PHIAL_INJECT_TALK_H
 
 #include <stddef.h>
 
@@ -14,29 +14,29 @@
  * Connect to RUN_DIR/hook.sock; tries for five seconds while nobody listens. ret_fd: close-on-exec.
  * PHIAL_OK; PHIAL_NO_AGENT; PHIAL_DENIED for a foreign owner; PHIAL_TOO_LARGE; PHIAL_SYSTEM.
  */
-PHIAL_CHECKED enum phial_status phial_hook_connect(const char *run_dir, int *ret_fd,
-						   struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_inject_connect(const char *run_dir, int *ret_fd,
+						     struct phial_error *err);
 
 /*
  * Frame 1. start: with start->state_length bytes of state right behind it. config_fd: stays the
  * caller's. PHIAL_OK; PHIAL_NO_AGENT when the agent ends; PHIAL_SYSTEM.
  */
-PHIAL_CHECKED enum phial_status phial_hook_ask(int fd, const struct phial_hook_start *start,
-					       int config_fd, struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_inject_ask(int fd, const struct phial_hook_start *start,
+						 int config_fd, struct phial_error *err);
 
 /*
  * Frame 2, which the agent takes a while for. ret_verdict: checked. PHIAL_OK; PHIAL_NO_AGENT when
  * the agent ends or does not answer; PHIAL_MALFORMED; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status
-phial_hook_hear_verdict(int fd, struct phial_hook_verdict *ret_verdict, struct phial_error *err);
+phial_inject_hear_verdict(int fd, struct phial_hook_verdict *ret_verdict, struct phial_error *err);
 
 /* Frames 3 and 4: returns once the files are written, or with the agent's status and text. */
-PHIAL_CHECKED enum phial_status phial_hook_hand_over(int fd, const struct phial_target *target,
-						     enum phial_mount_kind kind, int rw_fd,
-						     struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_inject_hand_over(int fd, const struct phial_target *target,
+						       enum phial_mount_kind kind, int rw_fd,
+						       struct phial_error *err);
 
 /* Frames 5 and 6: returns once the start is recorded, or with the agent's status and text. */
-PHIAL_CHECKED enum phial_status phial_hook_report(int fd, struct phial_error *err);
+PHIAL_CHECKED enum phial_status phial_inject_report(int fd, struct phial_error *err);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Frames to and from the agent. Whatever the agent says is checked for form here; whether it
- * fits this container is main.c's to check.
+ * fits this container is inject.c's to check.
  */
-#include "hook/talk.h"
+#include "inject/talk.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #define CONNECT_PAUSE_MS 50   /* 100 times: five seconds */
 #define ANSWER_LIMIT_MS	 9000 /* the alarm comes at ten seconds */
 
-enum phial_status phial_hook_connect(const char *run_dir, int *ret_fd, struct phial_error *err)
+enum phial_status phial_inject_connect(const char *run_dir, int *ret_fd, struct phial_error *err)
 {
 	const struct timespec pause = { 0, CONNECT_PAUSE_MS * 1000000L };
 	char path[128];
@@ -71,8 +71,8 @@ static enum phial_status receive(int fd, enum phial_hook_frame type, void *paylo
 	return PHIAL_OK;
 }
 
-enum phial_status phial_hook_ask(int fd, const struct phial_hook_start *start, int config_fd,
-				 struct phial_error *err)
+enum phial_status phial_inject_ask(int fd, const struct phial_hook_start *start, int config_fd,
+				   struct phial_error *err)
 {
 	enum phial_status status =
 		phial_frame_send(fd, PHIAL_HOOK_START, start, sizeof(*start) + start->state_length,
@@ -81,8 +81,8 @@ enum phial_status phial_hook_ask(int fd, const struct phial_hook_start *start, i
 	return status == PHIAL_OK ? PHIAL_OK : explain(status, err);
 }
 
-enum phial_status phial_hook_hear_verdict(int fd, struct phial_hook_verdict *ret_verdict,
-					  struct phial_error *err)
+enum phial_status phial_inject_hear_verdict(int fd, struct phial_hook_verdict *ret_verdict,
+					    struct phial_error *err)
 {
 	static struct phial_hook_verdict raw; /* 13 KB */
 	size_t length;
@@ -113,9 +113,9 @@ static enum phial_status receive_result(int fd, enum phial_hook_frame type, stru
 	return PHIAL_OK;
 }
 
-enum phial_status phial_hook_hand_over(int fd, const struct phial_target *target,
-				       enum phial_mount_kind kind, int rw_fd,
-				       struct phial_error *err)
+enum phial_status phial_inject_hand_over(int fd, const struct phial_target *target,
+					 enum phial_mount_kind kind, int rw_fd,
+					 struct phial_error *err)
 {
 	static struct {
 		struct phial_hook_mount mount;
@@ -150,7 +150,7 @@ enum phial_status phial_hook_hand_over(int fd, const struct phial_target *target
 	return receive_result(fd, PHIAL_HOOK_FILLED, err);
 }
 
-enum phial_status phial_hook_report(int fd, struct phial_error *err)
+enum phial_status phial_inject_report(int fd, struct phial_error *err)
 {
 	enum phial_status status = phial_frame_send(fd, PHIAL_HOOK_ATTACHED, NULL, 0, NULL, 0, err);
 

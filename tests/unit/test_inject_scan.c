@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 /* The hook's objects are built for musl; this one file of it is pure. */
-#include "hook/scan.c"
+#include "inject/scan.c"
 
 #define PREFIX "/run/phial/workload/"
 
@@ -47,7 +47,7 @@ static void test_may_grant(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
-		if (phial_hook_may_grant(phial_span_of(cases[i].config), PREFIX) !=
+		if (phial_inject_may_grant(phial_span_of(cases[i].config), PREFIX) !=
 		    cases[i].may_grant) {
 			fail_msg("%s", cases[i].config);
 		}
@@ -63,7 +63,7 @@ static void test_cut_config(void **state)
 
 	(void)state;
 	for (size_t length = begin; length < sizeof(config); length++) {
-		assert_true(phial_hook_may_grant((struct phial_span){ config, length }, PREFIX));
+		assert_true(phial_inject_may_grant((struct phial_span){ config, length }, PREFIX));
 	}
 }
 
@@ -113,7 +113,7 @@ static void test_find_pid(void **state)
 		struct phial_error err;
 		pid_t pid = 0;
 		enum phial_status status =
-			phial_hook_find_pid(phial_span_of(cases[i].text), &pid, &err);
+			phial_inject_find_pid(phial_span_of(cases[i].text), &pid, &err);
 
 		if (status != cases[i].status || pid != cases[i].pid) {
 			fail_msg("%s: %s, %d", cases[i].text, phial_status_text(status), (int)pid);

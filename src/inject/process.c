@@ -4,7 +4,7 @@
  * container's limits, and with its output in a file of the image's choice. All that is undone
  * here. Knows nothing of containers.
  */
-#include "hook/process.h"
+#include "inject/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,12 +21,16 @@
 #define TIME_LIMIT_S 10
 #define NEEDED_FDS   64
 
+/* Whose time is limited: a signal handler takes no argument. */
+static const char *program_name;
+
 static void end_by_alarm(int signal_number)
 {
-	static const char text[] = "phial-hook: not done in 10 seconds; is phiald overloaded?\n";
+	static const char text[] = ": not done in 10 seconds; is phiald overloaded?\n";
 
 	(void)signal_number;
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0) {
+	if (write(STDERR_FILENO, program_name, strlen(program_name)) < 0 ||
+	    write(STDERR_FILENO, text, sizeof(text) - 1) < 0) {
 		_exit(PHIAL_SYSTEM);
 	}
 	_exit(PHIAL_NO_AGENT);
@@ -81,8 +85,9 @@ static int leave_regular_files(void)
 	return 0;
 }
 
-enum phial_status phial_hook_reset_process(struct phial_error *err)
+enum phial_status phial_inject_reset_process(const char *name, struct phial_error *err)
 {
+	program_name = name;
 	if (reset_signals() != 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "reset signals");
 	}
@@ -95,7 +100,7 @@ enum phial_status phial_hook_reset_process(struct phial_error *err)
 	return status == PHIAL_OK ? phial_process_harden(err) : status;
 }
 
-enum phial_status phial_hook_cut_capabilities(struct phial_error *err)
+enum phial_status phial_inject_cut_capabilities(struct phial_error *err)
 {
 	/* PTRACE opens a user-namespace container's /proc entries; DAC_OVERRIDE its directories. */
 	return phial_capabilities_keep(PHIAL_CAPABILITY(CAP_SYS_ADMIN) |
