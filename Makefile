@@ -35,7 +35,7 @@ say = @printf '  %-7s %s\n' '$(1)' '$(2)'
 endif
 
 # The rooms of src/ that return (docs/architecture.md); the doors that print.
-ROOMS     := base crypt sealed json store keyring policy oci mount wire inject
+ROOMS     := base crypt sealed json store keyring policy oci mount wire inject host
 LIB_ROOMS := base crypt sealed
 DOORS     := cli agent hook
 PROGRAMS  := $(BUILD)/phial $(BUILD)/phiald $(BUILD)/phial-hook
@@ -74,7 +74,7 @@ ALL_LDFLAGS := $(LINK) $(LDFLAGS)
 endif
 
 LIBS_LIB   := -lsodium
-LIBS_CLI   := -lsodium -lcjson
+LIBS_CLI   := -lsodium -lcjson -lkeyutils
 LIBS_AGENT := -lsodium -lcjson -lkeyutils -lseccomp
 LIBS_TEST  := -lcmocka -lsodium -lcjson -lkeyutils -lseccomp
 
