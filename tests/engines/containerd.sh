@@ -14,21 +14,14 @@
 #
 # shellcheck shell=bash disable=SC2034,SC2154
 
-# engine_begin ARGUMENT...: the arguments are the test's own. Where crun refuses the host's cgroups
-# the test begins again in a mount namespace in which it does not.
-engine_begin() {
-	if cgroup_is_hybrid && command -v crun >/dev/null; then
-		trap - EXIT
-		rmdir "$WORK"
-		without_unified bash "$0" "$@"
-		exit
-	fi
-}
+# shellcheck source=mounts.sh
+. "$(dirname "${BASH_SOURCE[0]}")/mounts.sh"
 
-# containerd_setup ARGUMENT...
+# containerd_setup ARGUMENT...: the arguments are the test's own, which begins again in a mount
+# namespace of its own (mounts.sh).
 containerd_setup() {
 	need containerd ctr containerd-shim-runc-v2
-	engine_begin "$@"
+	own_mount_namespace "$@"
 	containerd_configure
 }
 

@@ -19,17 +19,17 @@
 # shellcheck source=containerd.sh
 . "$(dirname "${BASH_SOURCE[0]}")/containerd.sh"
 
-# docker_setup ARGUMENT...: the arguments are the test's own
+# docker_setup ARGUMENT...: the arguments are the test's own, which begins again in a mount
+# namespace of its own (mounts.sh): what dockerd writes to /etc/docker goes to $WORK/etc.
 docker_setup() {
 	need dockerd docker containerd containerd-shim-runc-v2
-	engine_begin "$@"
+	own_mount_namespace "$@"
 	containerd_configure
 	DOCKER_DIR=$WORK/docker
 	DOCKER_DAEMON_JSON=$DOCKER_DIR/daemon.json
 	mkdir -p "$DOCKER_DIR/client" "$DOCKER_DIR/tmp"
 	chmod 0711 "$DOCKER_DIR"
-	# Its key would be made in /etc/docker.
-	echo "{\"deprecated-key-path\": \"$DOCKER_DIR/key.json\"}" >"$DOCKER_DAEMON_JSON"
+	echo '{}' >"$DOCKER_DAEMON_JSON"
 	export DOCKER_HOST=unix://$DOCKER_DIR/sock DOCKER_CONFIG=$DOCKER_DIR/client
 	at_exit docker_end
 }
