@@ -358,7 +358,7 @@ start_agent() {
 	within 60 test -S "$WORK/notify" || bail "no socket for READY"
 	NOTIFY_SOCKET=$WORK/notify start_quietly "$WORK/agent.log" "$PHIALD" --run-dir "$RUN_DIR" \
 		--state-dir "$STATE_DIR" --store "$STORE" --identity "$IDENTITY" --trust "$TRUST" \
-		--user "$AGENT_USER" "$@"
+		--worker-user "$AGENT_USER" "$@"
 	AGENT_PID=$STARTED_PID
 	within 60 agent_is_ready_or_gone
 	stop "$listener"

@@ -20,7 +20,7 @@ static const char help_text[] =
 	"  --passphrase-fd N   read the identity's passphrase from descriptor N\n"
 	"  --run-dir DIR       sockets and workload directories (/run/phial)\n"
 	"  --state-dir DIR     marks and records (/var/lib/phial/state)\n"
-	"  --user NAME         whom the worker runs as (phial)\n"
+	"  --worker-user NAME  whom the worker runs as (phial)\n"
 	"  --help, --version\n";
 
 int main(int argc, char **argv)

@@ -14,12 +14,12 @@
 
 #include "base/parse.h"
 
-#define DEFAULT_STORE	  "/etc/phial/store"
-#define DEFAULT_IDENTITY  "/var/lib/phial/identity"
-#define DEFAULT_TRUST	  "/etc/phial/trust"
-#define DEFAULT_RUN_DIR	  "/run/phial"
-#define DEFAULT_STATE_DIR "/var/lib/phial/state"
-#define DEFAULT_USER	  "phial"
+#define DEFAULT_STORE	    "/etc/phial/store"
+#define DEFAULT_IDENTITY    "/var/lib/phial/identity"
+#define DEFAULT_TRUST	    "/etc/phial/trust"
+#define DEFAULT_RUN_DIR	    "/run/phial"
+#define DEFAULT_STATE_DIR   "/var/lib/phial/state"
+#define DEFAULT_WORKER_USER "phial"
 
 enum option_code {
 	OPTION_STORE = 256,
@@ -27,7 +27,7 @@ enum option_code {
 	OPTION_TRUST,
 	OPTION_RUN_DIR,
 	OPTION_STATE_DIR,
-	OPTION_USER,
+	OPTION_WORKER_USER,
 	OPTION_PASSPHRASE_FD,
 };
 
@@ -37,7 +37,7 @@ static const struct option long_options[] = {
 	{ "trust", required_argument, NULL, OPTION_TRUST },
 	{ "run-dir", required_argument, NULL, OPTION_RUN_DIR },
 	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
-	{ "user", required_argument, NULL, OPTION_USER },
+	{ "worker-user", required_argument, NULL, OPTION_WORKER_USER },
 	{ "passphrase-fd", required_argument, NULL, OPTION_PASSPHRASE_FD },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -72,8 +72,8 @@ static bool take_option(int code, struct phial_agent_options *options)
 	case OPTION_STATE_DIR:
 		options->state_dir = optarg;
 		return true;
-	case OPTION_USER:
-		options->user = optarg;
+	case OPTION_WORKER_USER:
+		options->worker_user = optarg;
 		return true;
 	case OPTION_PASSPHRASE_FD:
 		if (!phial_parse_u64(phial_span_of(optarg), 0, 1 << 20, &number)) {
@@ -95,16 +95,18 @@ static bool take_option(int code, struct phial_agent_options *options)
 static enum phial_status find_user(struct phial_agent_options *options, struct phial_error *err)
 {
 	errno = 0;
-	const struct passwd *entry = getpwnam(options->user);
+	const struct passwd *entry = getpwnam(options->worker_user);
 
 	if (!entry) {
 		return phial_fail(err, PHIAL_NOT_FOUND, errno,
 				  "there is no user \"%s\" for the worker; make one with "
-				  "\"phial setup\", or name another with --user",
-				  options->user);
+				  "\"phial setup\", or name another with "
+				  "--worker-user",
+				  options->worker_user);
 	}
 	if (entry->pw_uid == 0) {
-		return phial_fail(err, PHIAL_USAGE, 0, "the worker must not run as root (--user)");
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "the worker must not run as root (--worker-user)");
 	}
 	options->uid = entry->pw_uid;
 	options->gid = entry->pw_gid;
@@ -121,7 +123,7 @@ enum phial_status phial_agent_options_parse(int argc, char **argv,
 		.trust = environment_or("PHIAL_TRUST", DEFAULT_TRUST),
 		.run_dir = DEFAULT_RUN_DIR,
 		.state_dir = DEFAULT_STATE_DIR,
-		.user = DEFAULT_USER,
+		.worker_user = DEFAULT_WORKER_USER,
 		.passphrase_fd = -1,
 	};
 	int code;

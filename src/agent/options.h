@@ -9,16 +9,16 @@
 #include <phial/error.h>
 
 struct phial_agent_options {
-	const char *store;     /* --store, PHIAL_STORE */
-	const char *identity;  /* --identity, PHIAL_IDENTITY */
-	const char *trust;     /* --trust, PHIAL_TRUST */
-	const char *run_dir;   /* --run-dir */
-	const char *state_dir; /* --state-dir */
-	const char *user;      /* --user: whom the worker runs as */
-	int passphrase_fd;     /* --passphrase-fd, or -1 */
+	const char *store;	 /* --store, PHIAL_STORE */
+	const char *identity;	 /* --identity, PHIAL_IDENTITY */
+	const char *trust;	 /* --trust, PHIAL_TRUST */
+	const char *run_dir;	 /* --run-dir */
+	const char *state_dir;	 /* --state-dir */
+	const char *worker_user; /* --worker-user: whom the worker runs as */
+	int passphrase_fd;	 /* --passphrase-fd, or -1 */
 	bool wants_help;
 	bool wants_version;
-	uid_t uid; /* of user */
+	uid_t uid; /* of the worker */
 	gid_t gid;
 };
 

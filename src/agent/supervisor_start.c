@@ -144,7 +144,7 @@ static enum phial_status take_state_directory(struct supervisor *supervisor,
 		return phial_fail(
 			err, PHIAL_DENIED, 0,
 			"state directory %s must be a directory of user \"%s\", mode 0700",
-			options->state_dir, options->user);
+			options->state_dir, options->worker_user);
 	}
 	return phial_mount_clone_directory(options->state_dir, false, &supervisor->state_fd, err);
 }

@@ -170,10 +170,10 @@ releases_again() {
 test_descriptors() {
 	local i running=() refused=
 	exits 1 "F-06 too few descriptors: the agent does not start" prlimit --nofile=100:100 "$PHIALD" \
-		--run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --user nobody
+		--run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --worker-user nobody
 	like "$OUTPUT" "only 100 open files.*RLIMIT_NOFILE.*raise" "F-06 too few descriptors: says so"
 	launch prlimit --nofile=170:170 "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" \
-		--user nobody --store "$STORE" --identity "$IDENTITY" --trust "$TRUST" ||
+		--worker-user nobody --store "$STORE" --identity "$IDENTITY" --trust "$TRUST" ||
 		bail "no agent with 170 descriptors: $(tail -5 "$WORK/agent.log")"
 	for ((i = 0; i < 100; i++)); do
 		new_still
@@ -229,7 +229,7 @@ test_old_kernel_hook() {
 
 # agent_with FAULT-OPTION...: the agent below fault; AGENT_PID is the agent's own again
 agent_with() {
-	launch "$FAULT" "$@" -- "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --user nobody \
+	launch "$FAULT" "$@" -- "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --worker-user nobody \
 		--store "$STORE" --identity "$IDENTITY" --trust "$TRUST" 9>/dev/null
 	local status=$?
 	LAUNCHED_PID=$AGENT_PID
@@ -277,7 +277,7 @@ refuses_to_run() {
 # seems to live on. It is the first child, and lives for at least that second.
 test_self_test() {
 	start_quietly "$WORK/agent.log" "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" \
-		--user nobody --store "$STORE" --identity "$IDENTITY" --trust "$TRUST"
+		--worker-user nobody --store "$STORE" --identity "$IDENTITY" --trust "$TRUST"
 	AGENT_PID=$STARTED_PID
 	mark_log
 	inject_child filler -E 0 -o $CALL_KEYCTL

@@ -249,7 +249,7 @@ test_clock() {
 	rm "$STORE/aaa/timed.sealed" "$STORE/web/clock.sealed"
 }
 start_shifted() {
-	with_clock "$1" launch "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --user nobody \
+	with_clock "$1" launch "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --worker-user nobody \
 		--store "$STORE" --identity "$IDENTITY" --trust "$TRUST" ||
 		bail "no agent with another clock: $(tail -3 "$WORK/agent.log")"
 }
@@ -266,7 +266,7 @@ test_marks() {
 		emptied) : >"$STATE_DIR/marks" ;;
 		esac
 		exits $status "S-04 marks $how: the agent refuses to start" \
-			timeout 20 "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --user nobody \
+			timeout 20 "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --worker-user nobody \
 			--store "$STORE" --identity "$IDENTITY" --trust "$TRUST"
 		like "$OUTPUT" "marks are (gone|damaged).*docs/store.md" "S-04 marks $how: says how to repair"
 		install -o nobody -m 0600 "$WORK/marks" "$STATE_DIR/marks"

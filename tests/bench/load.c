@@ -101,7 +101,7 @@ static pid_t start_agent(const struct setting *setting, const char *state_dir)
 			_exit(1);
 		}
 		execl(setting->phiald, "phiald", "--run-dir", run_dir, "--state-dir", state_dir,
-		      "--store", store, "--identity", identity, "--trust", trust, "--user",
+		      "--store", store, "--identity", identity, "--trust", trust, "--worker-user",
 		      WORKER_USER, (char *)NULL);
 		_exit(1);
 	}

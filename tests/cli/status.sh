@@ -16,7 +16,7 @@ for name in web/a web/b db/x; do
 	feed "of $name" phial seal $name >/dev/null
 done
 echo broken >web/c.sealed
-start_agent --user nobody || bail "no agent"
+start_agent --worker-user nobody || bail "no agent"
 
 exits 0 "status" phial status --run-dir "$RUN_DIR"
 like "$OUTPUT" "^secrets: +3 loaded, 1 refused" "counts"

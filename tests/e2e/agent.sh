@@ -12,7 +12,7 @@ RUN_DIR=$WORK/run
 STATE_DIR=$WORK/state
 make_store
 make_three
-PATHS=(--run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --user nobody)
+PATHS=(--run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --worker-user nobody)
 KEYS=(--store "$STORE" --identity "$IDENTITY" --trust "$TRUST")
 
 # fails STATUS PATTERN DESCRIPTION COMMAND...: it ends with this status, and one line says why
@@ -30,8 +30,8 @@ test_command_line() {
 	fails 2 "option .*--nonsense" "an unknown option" "$PHIALD" --nonsense
 	fails 2 "no arguments" "an argument" "$PHIALD" "${PATHS[@]}" store
 	fails 14 'no user "no-such-user".*phial setup' "a worker's user that does not exist" \
-		"$PHIALD" --user no-such-user
-	fails 2 "must not run as root" "a worker that would be root" "$PHIALD" --user root
+		"$PHIALD" --worker-user no-such-user
+	fails 2 "must not run as root" "a worker that would be root" "$PHIALD" --worker-user root
 	fails 15 "must be started by root" "not root" \
 		setpriv --reuid 65534 --regid 65534 --clear-groups "$PHIALD" "${PATHS[@]}" "${KEYS[@]}"
 	check "--help" "$PHIALD" --help

@@ -259,7 +259,7 @@ test_errors() {
 	not_quoted "a signer that is none" "$PHIAL" seal web/db --store "$STORE" -s "$signer"
 	not_quoted "a value as an argument" "$PHIAL" seal web/db "$CONTROL" --store "$STORE"
 	not_quoted "an agent with an identity that is none" "$PHIALD" --run-dir "$WORK/run2" \
-		--state-dir "$WORK/state2" --store "$STORE" --trust "$TRUST" --user "$AGENT_USER" \
+		--state-dir "$WORK/state2" --store "$STORE" --trust "$TRUST" --worker-user "$AGENT_USER" \
 		--identity "$WORK/junk.identity"
 	rm -f "$WORK/junk.identity" "$signer"
 }
