@@ -106,12 +106,9 @@ static int try_kind(enum phial_mount_kind kind, const struct phial_mount_options
 	return sys_fsmount(fs_fd, FSMOUNT_CLOEXEC, SAFE_ATTRIBUTES);
 }
 
-/*
- * The first kind that the kernel gives. Neither can be swapped out: a plain tmpfs could, and is
- * no third choice.
- */
-static enum phial_status make_filesystem(const struct phial_mount_options *options, int *ret_fd,
-					 enum phial_mount_kind *ret_kind, struct phial_error *err)
+/* Of the kinds, neither can be swapped out: a plain tmpfs could, and is no third choice. */
+enum phial_status phial_mount_make(const struct phial_mount_options *options, int *ret_fd,
+				   enum phial_mount_kind *ret_kind, struct phial_error *err)
 {
 	static const enum phial_mount_kind kinds[] = { PHIAL_MOUNT_TMPFS_NOSWAP,
 						       PHIAL_MOUNT_RAMFS };
@@ -163,7 +160,7 @@ enum phial_status phial_mount_create(const struct phial_mount_options *options, 
 	const struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
 	phial_auto_fd int original_fd = -1;
 	enum phial_mount_kind kind = PHIAL_MOUNT_TMPFS_NOSWAP;
-	enum phial_status status = make_filesystem(options, &original_fd, &kind, err);
+	enum phial_status status = phial_mount_make(options, &original_fd, &kind, err);
 
 	if (status == PHIAL_OK) {
 		status = enter_own_namespace(err);

@@ -38,6 +38,17 @@ const char *phial_mount_kind_text(enum phial_mount_kind kind);
 enum phial_mount_kind phial_mount_best_kind(void);
 
 /*
+ * Make a file system of the first kind that the kernel gives, and nothing else: ret_fd is an O_PATH
+ * descriptor of its one mount, read-write, attached nowhere, nosuid, nodev, noexec, close-on-exec,
+ * closed by the caller. Root directory: 0755, the caller's. Needs CAP_SYS_ADMIN in the user
+ * namespace of the caller's mount namespace. Returns PHIAL_OK; PHIAL_UNSUPPORTED when only
+ * swappable memory is to be had; PHIAL_SYSTEM. See fsmount(2).
+ */
+PHIAL_CHECKED enum phial_status phial_mount_make(const struct phial_mount_options *options,
+						 int *ret_fd, enum phial_mount_kind *ret_kind,
+						 struct phial_error *err);
+
+/*
  * Make the mount. Moves the calling process into a private mount namespace of its own and takes
  * two clones there (one way on all kernels since 5.12; a clone's ".." does not lead out).
  * ret_rw_fd, ret_ro_fd: O_PATH descriptors of the two clones, detached, nosuid, nodev, noexec,
