@@ -143,6 +143,18 @@ static size_t count_live(const struct phial_worker *worker, const char *workload
 	return count;
 }
 
+static void add_gates(struct phial_json *workload, const struct phial_workload *entry)
+{
+	struct phial_json *array = phial_json_add_array(workload, "gates");
+	unsigned int gates = phial_workload_gates(entry);
+
+	for (unsigned int gate = 1; gate != 0 && gate <= gates; gate <<= 1) {
+		if ((gates & gate) != 0 && phial_gate_name(gate)) {
+			phial_json_add_string(array, NULL, phial_gate_name(gate));
+		}
+	}
+}
+
 static void add_workload(struct phial_json *workloads, const struct phial_worker *worker,
 			 const char *name)
 {
@@ -152,7 +164,11 @@ static void add_workload(struct phial_json *workloads, const struct phial_worker
 	size_t count = 0;
 	enum phial_status status = phial_grant_files(worker, name, &files, &count, &problems, NULL);
 
+	const struct phial_workload *entry = phial_policy_find(&worker->policy, name);
+
 	phial_json_add_string(workload, "name", name);
+	phial_json_add_string(workload, "target", phial_workload_target(entry));
+	add_gates(workload, entry);
 	phial_json_add_integer(workload, "live", (int64_t)count_live(worker, name));
 	phial_json_add_integer(workload, "files", (int64_t)count);
 	phial_json_add_bool(workload, "would_start", status == PHIAL_OK);

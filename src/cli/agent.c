@@ -13,38 +13,34 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "cli/agent.h"
 #include "cli/cli.h"
 #include "cli/config.h"
 #include "cli/format.h"
-#include "wire/admin_protocol.h"
+#include "host/container.h"
 #include "wire/frame.h"
 #include "wire/hook_protocol.h"
-#include "json/json.h"
 
 enum { STATUS_JSON, STATUS_RUN_DIR };
 enum { RELOAD_RUN_DIR };
 
-#define RUN_DIR_OPTION                                                                 \
-	{                                                                              \
-		"run-dir", 0, false, "DIR", "the agent's folder (default: /run/phial)" \
-	}
-
 const struct phial_cli_option phial_cli_status_options[] = {
-	[STATUS_JSON] = { "json", 0, false, NULL, "print the agent's document as it is" },
-	[STATUS_RUN_DIR] = RUN_DIR_OPTION,
+	[STATUS_JSON] = { "json", 0, false, NULL, "print the agent's document, with grades" },
+	[STATUS_RUN_DIR] = PHIAL_CLI_RUN_DIR_OPTION,
 	{ 0 },
 };
 const struct phial_cli_option phial_cli_reload_options[] = {
-	[RELOAD_RUN_DIR] = RUN_DIR_OPTION,
+	[RELOAD_RUN_DIR] = PHIAL_CLI_RUN_DIR_OPTION,
 	{ 0 },
 };
 
 /* Loading a large store takes a while. */
-#define TIMEOUT_MS (120U * 1000)
+#define TIMEOUT_MS	  (120U * 1000)
+#define REASONS_MAX_BYTES ((size_t)4096)
 
-/* Ask, and read the whole document. ret_text: freed by the caller. */
-static enum phial_status ask_agent(const char *run_dir, enum phial_admin_frame request,
-				   uint8_t **ret_bytes, size_t *ret_length, struct phial_error *err)
+/* Ask, and read the whole document. ret_bytes: freed by the caller. */
+static enum phial_status ask(const char *run_dir, enum phial_admin_frame request,
+			     uint8_t **ret_bytes, size_t *ret_length, struct phial_error *err)
 {
 	struct phial_admin_reply reply = { 0 };
 	struct phial_frame frame = { 0 };
@@ -95,15 +91,25 @@ static enum phial_status ask_agent(const char *run_dir, enum phial_admin_frame r
 	return phial_read_all(document_fd, PHIAL_ADMIN_DOCUMENT_MAX, ret_bytes, ret_length, err);
 }
 
-/* The text of a member, or another text. */
-static const char *text_of(const struct phial_json *object, const char *key, const char *otherwise)
+enum phial_status phial_cli_ask_agent(const char *run_dir, enum phial_admin_frame request,
+				      struct phial_json **ret_root, struct phial_error *err)
+{
+	phial_auto_free uint8_t *bytes = NULL;
+	size_t length = 0;
+	enum phial_status status = ask(run_dir, request, &bytes, &length, err);
+
+	return status == PHIAL_OK ? phial_json_parse(bytes, length, ret_root, err) : status;
+}
+
+const char *phial_cli_text_of(const struct phial_json *object, const char *key,
+			      const char *otherwise)
 {
 	const char *text = phial_json_string(phial_json_member(object, key));
 
 	return text ? text : otherwise;
 }
 
-static int64_t number_of(const struct phial_json *object, const char *key)
+int64_t phial_cli_number_of(const struct phial_json *object, const char *key)
 {
 	int64_t number = 0;
 
@@ -112,7 +118,7 @@ static int64_t number_of(const struct phial_json *object, const char *key)
 		       : 0;
 }
 
-static bool is_true(const struct phial_json *object, const char *key)
+bool phial_cli_is_true(const struct phial_json *object, const char *key)
 {
 	bool flag = false;
 
@@ -136,18 +142,20 @@ static void print_agent(const struct phial_json *root)
 	const struct phial_json *agent = phial_json_member(root, "agent");
 	const struct phial_json *kernel = phial_json_member(root, "kernel");
 	const struct phial_json *store = phial_json_member(root, "store");
-	const char *problem = text_of(store, "problem", NULL);
+	const char *problem = phial_cli_text_of(store, "problem", NULL);
 
-	printf("agent:     version %s, %s\n", text_of(agent, "version", "?"),
-	       text_of(agent, "host_key", "?"));
+	printf("agent:     version %s, %s\n", phial_cli_text_of(agent, "version", "?"),
+	       phial_cli_text_of(agent, "host_key", "?"));
 	printf("store:     %s, serials: recipients %" PRId64 ", signers %" PRId64
 	       ", policy %" PRId64 ", read %s\n",
-	       text_of(store, "path", "?"), number_of(store, "recipients_serial"),
-	       number_of(store, "signers_serial"), number_of(store, "policy_serial"),
-	       text_of(store, "read", "never"));
+	       phial_cli_text_of(store, "path", "?"),
+	       phial_cli_number_of(store, "recipients_serial"),
+	       phial_cli_number_of(store, "signers_serial"),
+	       phial_cli_number_of(store, "policy_serial"),
+	       phial_cli_text_of(store, "read", "never"));
 	printf("kernel:    secret pages: %s; keyring: %s; mount: %s\n",
-	       text_of(kernel, "secret_pages", "?"), text_of(kernel, "keyring", "?"),
-	       text_of(kernel, "mount", "?"));
+	       phial_cli_text_of(kernel, "secret_pages", "?"),
+	       phial_cli_text_of(kernel, "keyring", "?"), phial_cli_text_of(kernel, "mount", "?"));
 	print_texts(phial_json_member(root, "weaker"), "WEAKER:    ");
 	if (problem) {
 		printf("PROBLEM:   ");
@@ -158,11 +166,11 @@ static void print_agent(const struct phial_json *root)
 
 static void print_workload(const struct phial_json *workload)
 {
-	int64_t live = number_of(workload, "live");
-	bool would_start = is_true(workload, "would_start");
+	int64_t live = phial_cli_number_of(workload, "live");
+	bool would_start = phial_cli_is_true(workload, "would_start");
 	const struct phial_json *reasons = phial_json_member(workload, "reasons");
 
-	printf("  %s: ", text_of(workload, "name", "?"));
+	printf("  %s: ", phial_cli_text_of(workload, "name", "?"));
 	if (live > 0) {
 		printf("RUNNING (%" PRId64 " container%s), %s", live, live == 1 ? "" : "s",
 		       would_start ? "and a restart would work" : "but a restart would FAIL:");
@@ -171,7 +179,7 @@ static void print_workload(const struct phial_json *workload)
 		       would_start ? "not running, would start" : "not running, would be REFUSED:");
 	}
 	if (would_start) {
-		int64_t files = number_of(workload, "files");
+		int64_t files = phial_cli_number_of(workload, "files");
 
 		printf(" with %" PRId64 " file%s\n", files, files == 1 ? "" : "s");
 	} else if (phial_json_count(reasons) == 0) {
@@ -185,10 +193,10 @@ static void print_workload(const struct phial_json *workload)
 /* How bad is a workload? What runs and could not start again comes first. */
 static int badness(const struct phial_json *workload)
 {
-	if (is_true(workload, "would_start")) {
+	if (phial_cli_is_true(workload, "would_start")) {
 		return 0;
 	}
-	return number_of(workload, "live") > 0 ? 2 : 1;
+	return phial_cli_number_of(workload, "live") > 0 ? 2 : 1;
 }
 
 static void print_workloads(const struct phial_json *root)
@@ -208,20 +216,20 @@ static void print_workloads(const struct phial_json *root)
 
 static void print_secret(const struct phial_json *secret)
 {
-	const char *state = text_of(secret, "state", "?");
+	const char *state = phial_cli_text_of(secret, "state", "?");
 
 	if (strcmp(state, "loaded") == 0) {
 		return;
 	}
-	printf("  %s: %s", text_of(secret, "name", "?"), state);
-	if (number_of(secret, "file_version") > 0) {
-		printf(" v%" PRId64, number_of(secret, "file_version"));
+	printf("  %s: %s", phial_cli_text_of(secret, "name", "?"), state);
+	if (phial_cli_number_of(secret, "file_version") > 0) {
+		printf(" v%" PRId64, phial_cli_number_of(secret, "file_version"));
 	}
 	printf(" (");
-	phial_cli_print_safe(stdout, text_of(secret, "reason", "?"));
+	phial_cli_print_safe(stdout, phial_cli_text_of(secret, "reason", "?"));
 	printf(")");
-	if (is_true(secret, "in_keyring")) {
-		printf(", v%" PRId64 " stays loaded", number_of(secret, "version"));
+	if (phial_cli_is_true(secret, "in_keyring")) {
+		printf(", v%" PRId64 " stays loaded", phial_cli_number_of(secret, "version"));
 	}
 	printf("\n");
 }
@@ -236,9 +244,9 @@ static void print_secrets(const struct phial_json *root)
 	size_t foreign = 0;
 
 	for (const struct phial_json *s = phial_json_first(secrets); s; s = phial_json_next(s)) {
-		const char *state = text_of(s, "state", "");
+		const char *state = phial_cli_text_of(s, "state", "");
 
-		loaded += is_true(s, "in_keyring");
+		loaded += phial_cli_is_true(s, "in_keyring");
 		refused += strcmp(state, "refused") == 0;
 		foreign += strcmp(state, "not for this host") == 0;
 	}
@@ -256,48 +264,117 @@ static void print_secrets(const struct phial_json *root)
 /* Engines name containers by 64 digits and show 12 of them; a name given by hand is shown whole. */
 #define ENGINE_ID_BYTES ((size_t)64)
 
+void phial_cli_format_id(const struct phial_json *container, char ret_text[PHIAL_CLI_ID_BYTES])
+{
+	const char *id = phial_cli_text_of(container, "id", "?");
+	bool is_hash =
+		strspn(id, "0123456789abcdef") == ENGINE_ID_BYTES && id[ENGINE_ID_BYTES] == '\0';
+
+	(void)snprintf(ret_text, PHIAL_CLI_ID_BYTES, "%.*s", is_hash ? 12 : INT_MAX, id);
+}
+
+enum phial_grade phial_cli_grade(const struct phial_json *container, struct phial_text *reasons)
+{
+	struct phial_container_facts facts = { .is_known = false };
+	struct phial_error err = { .status = PHIAL_OK };
+	int64_t pid = phial_cli_number_of(container, "pid");
+
+	if (pid <= 1 || pid > INT32_MAX ||
+	    phial_container_look((pid_t)pid, phial_cli_text_of(container, "target", ""), &facts,
+				 &err) != PHIAL_OK) {
+		phial_text_add(reasons, "%s\n", err.text);
+	}
+	facts.has_weak_release = phial_json_count(phial_json_member(container, "weak")) > 0;
+	return phial_container_grade(&facts, reasons);
+}
+
+static void print_container(const struct phial_json *container)
+{
+	const struct phial_json *secrets = phial_json_member(container, "secrets");
+	phial_auto_text struct phial_text reasons = { .max = REASONS_MAX_BYTES };
+	enum phial_grade grade = phial_cli_grade(container, &reasons);
+	char id[PHIAL_CLI_ID_BYTES];
+	char *rest = reasons.bytes;
+
+	phial_cli_format_id(container, id);
+	printf("  %s: %s, %s, pid %" PRId64 ", ", id, phial_cli_text_of(container, "workload", "?"),
+	       phial_grade_text(grade), phial_cli_number_of(container, "pid"));
+	phial_cli_print_safe(stdout, phial_cli_text_of(container, "target", "?"));
+	printf(" (%s), %s since %s\n", phial_cli_text_of(container, "mount", "?"),
+	       phial_cli_text_of(container, "state", "?"),
+	       phial_cli_text_of(container, "started", "?"));
+	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+		if (*line != '\0') {
+			printf("    %s: %s\n", phial_grade_text(grade), line);
+		}
+	}
+	for (const struct phial_json *s = phial_json_first(secrets); s; s = phial_json_next(s)) {
+		printf("    %s v%" PRId64 "\n", phial_cli_text_of(s, "name", "?"),
+		       phial_cli_number_of(s, "version"));
+	}
+}
+
 static void print_containers(const struct phial_json *root)
 {
 	const struct phial_json *containers = phial_json_member(root, "containers");
 
 	printf("containers: %zu\n", phial_json_count(containers));
 	for (const struct phial_json *c = phial_json_first(containers); c; c = phial_json_next(c)) {
-		const struct phial_json *secrets = phial_json_member(c, "secrets");
+		print_container(c);
+	}
+}
 
-		const char *id = text_of(c, "id", "?");
-		bool is_hash = strspn(id, "0123456789abcdef") == ENGINE_ID_BYTES &&
-			       id[ENGINE_ID_BYTES] == '\0';
+/* The agent's container, and what this host says of it. */
+static void add_container(struct phial_json *containers, const struct phial_json *container)
+{
+	struct phial_json *copy = phial_json_add_object(containers, NULL);
+	phial_auto_text struct phial_text reasons = { .max = REASONS_MAX_BYTES };
+	enum phial_grade grade = phial_cli_grade(container, &reasons);
+	char *rest = reasons.bytes;
 
-		printf("  %.*s: %s, pid %" PRId64 ", ", is_hash ? 12 : INT_MAX, id,
-		       text_of(c, "workload", "?"), number_of(c, "pid"));
-		phial_cli_print_safe(stdout, text_of(c, "target", "?"));
-		printf(" (%s), %s since %s\n", text_of(c, "mount", "?"), text_of(c, "state", "?"),
-		       text_of(c, "started", "?"));
-		for (const struct phial_json *s = phial_json_first(secrets); s;
-		     s = phial_json_next(s)) {
-			printf("    %s v%" PRId64 "\n", text_of(s, "name", "?"),
-			       number_of(s, "version"));
+	for (const struct phial_json *m = phial_json_first(container); m; m = phial_json_next(m)) {
+		phial_json_add_copy(copy, phial_json_key(m), m);
+	}
+	phial_json_add_string(copy, "grade", phial_grade_text(grade));
+	struct phial_json *why = phial_json_add_array(copy, "why");
+
+	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+		if (*line != '\0') {
+			phial_json_add_string(why, NULL, line);
 		}
 	}
 }
 
+/* The agent sees no /proc: the grades of containers are added here. */
+static enum phial_status print_document(const struct phial_json *root, struct phial_error *err)
+{
+	phial_auto_json struct phial_json *document = phial_json_new_object();
+
+	for (const struct phial_json *m = phial_json_first(root); m; m = phial_json_next(m)) {
+		if (strcmp(phial_json_key(m), "containers") != 0) {
+			phial_json_add_copy(document, phial_json_key(m), m);
+			continue;
+		}
+		struct phial_json *containers = phial_json_add_array(document, "containers");
+
+		for (const struct phial_json *c = phial_json_first(m); c; c = phial_json_next(c)) {
+			add_container(containers, c);
+		}
+	}
+	return phial_cli_print_json(document, err);
+}
+
 enum phial_status phial_cli_status(const struct phial_cli_call *call, struct phial_error *err)
 {
-	phial_auto_free uint8_t *bytes = NULL;
 	phial_auto_json struct phial_json *root = NULL;
-	size_t length = 0;
 	enum phial_status status =
-		ask_agent(call->values[STATUS_RUN_DIR], PHIAL_ADMIN_STATUS, &bytes, &length, err);
+		phial_cli_ask_agent(call->values[STATUS_RUN_DIR], PHIAL_ADMIN_STATUS, &root, err);
 
-	if (status == PHIAL_OK) {
-		status = phial_json_parse(bytes, length, &root, err);
-	}
 	if (status != PHIAL_OK) {
 		return status;
 	}
 	if (call->values[STATUS_JSON]) {
-		printf("%s\n", (const char *)bytes);
-		return PHIAL_OK;
+		return print_document(root, err);
 	}
 	print_workloads(root);
 	print_secrets(root);
@@ -308,15 +385,10 @@ enum phial_status phial_cli_status(const struct phial_cli_call *call, struct phi
 
 enum phial_status phial_cli_reload(const struct phial_cli_call *call, struct phial_error *err)
 {
-	phial_auto_free uint8_t *bytes = NULL;
 	phial_auto_json struct phial_json *root = NULL;
-	size_t length = 0;
 	enum phial_status status =
-		ask_agent(call->values[RELOAD_RUN_DIR], PHIAL_ADMIN_RELOAD, &bytes, &length, err);
+		phial_cli_ask_agent(call->values[RELOAD_RUN_DIR], PHIAL_ADMIN_RELOAD, &root, err);
 
-	if (status == PHIAL_OK) {
-		status = phial_json_parse(bytes, length, &root, err);
-	}
 	if (status == PHIAL_OK) {
 		print_secrets(root);
 	}

@@ -307,6 +307,45 @@ void phial_json_add_null(struct phial_json *parent, const char *key)
 	(void)attach(parent, key, cJSON_CreateNull());
 }
 
+/* Whole numbers as digits, as phial_json_add_integer() writes them. Returns false without memory. */
+static bool write_digits(cJSON *item)
+{
+	int64_t number;
+
+	if (phial_json_integer(value_of(item), INT64_MIN, INT64_MAX, &number)) {
+		const size_t bytes = 24;
+		char *digits = cJSON_malloc(bytes);
+
+		if (!digits) {
+			return false;
+		}
+		(void)snprintf(digits, bytes, "%" PRId64, number);
+		item->type = (item->type & ~0xff) | cJSON_Raw;
+		item->valuestring = digits;
+	}
+	for (cJSON *child = item->child; child; child = child->next) {
+		if (!write_digits(child)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+void phial_json_add_copy(struct phial_json *parent, const char *key, const struct phial_json *value)
+{
+	cJSON *copy = value ? cJSON_Duplicate(item_of(value), true) : cJSON_CreateNull();
+
+	if (copy && !write_digits(copy)) {
+		cJSON_Delete(copy);
+		copy = NULL;
+	}
+	if (copy && !key) { /* an array's element has no name of its own */
+		cJSON_free(copy->string);
+		copy->string = NULL;
+	}
+	(void)attach(parent, key, copy);
+}
+
 static bool is_whole(const cJSON *item)
 {
 	if ((cJSON_IsObject(item) || cJSON_IsArray(item)) && item->valueint == BROKEN) {

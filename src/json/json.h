@@ -91,6 +91,10 @@ void phial_json_add_integer(struct phial_json *parent, const char *key, int64_t 
 void phial_json_add_bool(struct phial_json *parent, const char *key, bool flag);
 void phial_json_add_null(struct phial_json *parent, const char *key);
 
+/* Add a copy of a value of another document, parsed or built. value: NULL is null. */
+void phial_json_add_copy(struct phial_json *parent, const char *key,
+			 const struct phial_json *value);
+
 /* Print a built document as one line. ret_text: freed by the caller. PHIAL_OK or PHIAL_SYSTEM. */
 PHIAL_CHECKED enum phial_status phial_json_print(const struct phial_json *root, char **ret_text,
 						 struct phial_error *err);

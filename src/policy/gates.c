@@ -68,29 +68,30 @@ static const struct {
 	const char *name;
 	bool (*is_met)(const struct phial_oci_config *config);
 	const char *reason;
+	const char *advice;
 } gates_table[] = {
-	{ PHIAL_GATE_NON_ROOT, "non_root", is_non_root,
-	  "the process starts as uid 0; start it with --user UID:GID" },
+	{ PHIAL_GATE_NON_ROOT, "non_root", is_non_root, "the process starts as uid 0",
+	  "start it with --user UID:GID" },
 	{ PHIAL_GATE_NO_NEW_PRIVILEGES, "no_new_privileges", has_no_new_privileges,
-	  "programs may gain privileges; start it with --security-opt no-new-privileges" },
+	  "programs may gain privileges", "start it with --security-opt no-new-privileges" },
 	{ PHIAL_GATE_READ_ONLY_ROOTFS, "read_only_rootfs", has_read_only_rootfs,
-	  "the root file system is writable; start it with --read-only" },
-	{ PHIAL_GATE_SECCOMP, "seccomp", has_seccomp,
-	  "no seccomp filter; start it without --security-opt seccomp=unconfined" },
+	  "the root file system is writable", "start it with --read-only" },
+	{ PHIAL_GATE_SECCOMP, "seccomp", has_seccomp, "no seccomp filter",
+	  "start it without --security-opt seccomp=unconfined" },
 	{ PHIAL_GATE_NOT_PRIVILEGED, "not_privileged", is_not_privileged,
-	  "it has the capabilities or devices of a privileged container; start it without "
-	  "--privileged, --cap-add SYS_ADMIN and the like" },
-	{ PHIAL_GATE_PRIVATE_PID, "private_pid", has_private_pid,
-	  "it shares its process namespace; start it without --pid" },
+	  "it has the capabilities or devices of a privileged container",
+	  "start it without --privileged, --cap-add SYS_ADMIN and the like" },
+	{ PHIAL_GATE_PRIVATE_PID, "private_pid", has_private_pid, "it shares its process namespace",
+	  "start it without --pid" },
 	{ PHIAL_GATE_PRIVATE_NETWORK, "private_network", has_private_network,
-	  "it uses the host's network; start it without --network host" },
+	  "it uses the host's network", "start it without --network host" },
 	{ PHIAL_GATE_USER_NAMESPACE, "user_namespace", has_user_namespace,
-	  "its root is the host's root; start it with --userns=auto (Podman) or set "
-	  "userns-remap (Docker)" },
-	{ PHIAL_GATE_MEMORY_LIMIT, "memory_limit", has_memory_limit,
-	  "no memory limit; start it with --memory SIZE" },
-	{ PHIAL_GATE_PIDS_LIMIT, "pids_limit", has_pids_limit,
-	  "no limit of processes; start it with --pids-limit NUMBER" },
+	  "its root is the host's root",
+	  "start it with --userns=auto (Podman) or set userns-remap (Docker)" },
+	{ PHIAL_GATE_MEMORY_LIMIT, "memory_limit", has_memory_limit, "no memory limit",
+	  "start it with --memory SIZE" },
+	{ PHIAL_GATE_PIDS_LIMIT, "pids_limit", has_pids_limit, "no limit of processes",
+	  "start it with --pids-limit NUMBER" },
 };
 
 unsigned int phial_gates_failed(unsigned int gates, const struct phial_oci_config *config,
@@ -104,8 +105,8 @@ unsigned int phial_gates_failed(unsigned int gates, const struct phial_oci_confi
 		}
 		failed |= gates_table[i].gate;
 		if (reasons) {
-			phial_text_add(reasons, "%s: %s\n", gates_table[i].name,
-				       gates_table[i].reason);
+			phial_text_add(reasons, "%s: %s; %s\n", gates_table[i].name,
+				       gates_table[i].reason, gates_table[i].advice);
 		}
 	}
 	return failed;
@@ -116,6 +117,16 @@ const char *phial_gate_name(unsigned int gate)
 	for (size_t i = 0; i < PHIAL_COUNT(gates_table); i++) {
 		if (gates_table[i].gate == gate) {
 			return gates_table[i].name;
+		}
+	}
+	return NULL;
+}
+
+const char *phial_gate_advice(unsigned int gate)
+{
+	for (size_t i = 0; i < PHIAL_COUNT(gates_table); i++) {
+		if (gates_table[i].gate == gate) {
+			return gates_table[i].advice;
 		}
 	}
 	return NULL;

@@ -125,6 +125,9 @@ unsigned int phial_gates_failed(unsigned int gates, const struct phial_oci_confi
 /* The name of one gate, as "not_privileged"; NULL for what is no gate or several. */
 const char *phial_gate_name(unsigned int gate);
 
+/* How a container is started that meets a gate, as "start it with --read-only"; NULL as above. */
+const char *phial_gate_advice(unsigned int gate);
+
 /* The gate of a name; 0 for none. */
 unsigned int phial_gate_parse(const char *name);
 

@@ -250,6 +250,31 @@ static void builds_and_prints(void **state)
 	assert_int_equal(parse(text, &again, NULL), PHIAL_OK);
 }
 
+static void copies_what_was_parsed(void **state)
+{
+	static const char document[] =
+		"{\"a\":{\"n\":1000000000000000,\"f\":0.5,\"l\":[-7,\"x\"]}}";
+	phial_auto_json struct phial_json *parsed = NULL;
+	phial_auto_json struct phial_json *root = phial_json_new_object();
+	phial_auto_free char *text = NULL;
+
+	(void)state;
+	assert_int_equal(parse(document, &parsed, NULL), PHIAL_OK);
+	const struct phial_json *inner = phial_json_member(parsed, "a");
+	struct phial_json *list = phial_json_add_array(root, "b");
+
+	phial_json_add_copy(list, NULL, phial_json_member(inner, "l"));
+	phial_json_add_copy(root, "c", inner);
+	phial_json_add_copy(root, "d", NULL);
+	assert_int_equal(phial_json_print(root, &text, NULL), PHIAL_OK);
+	assert_string_equal(text, "{\"b\":[[-7,\"x\"]],\"c\":{\"n\":1000000000000000,\"f\":0.5,"
+				  "\"l\":[-7,\"x\"]},\"d\":null}");
+	phial_auto_json struct phial_json *again = NULL;
+
+	assert_int_equal(parse(text, &again, NULL), PHIAL_OK);
+	phial_json_add_copy(NULL, "e", inner);
+}
+
 static void printing_nothing_fails(void **state)
 {
 	char *text = NULL;
@@ -272,6 +297,7 @@ int main(void)
 		cmocka_unit_test(reads_members_by_exact_key),
 		cmocka_unit_test(integers_are_whole_and_exact),
 		cmocka_unit_test(builds_and_prints),
+		cmocka_unit_test(copies_what_was_parsed),
 		cmocka_unit_test(printing_nothing_fails),
 	};
 
