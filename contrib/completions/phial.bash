@@ -10,8 +10,8 @@ _phial() {
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		words='init join keygen host signer seal unseal inspect verify ls policy status reload setup help --version'
 	else
-		case $command in
-		host|signer|policy) command="$command ${COMP_WORDS[2]-}" ;;
+		case $command/${COMP_WORDS[2]-} in
+		host/add|host/ls|host/rm|signer/keygen|signer/add|signer/ls|signer/rm|policy/check|policy/sign|setup/podman) command="$command ${COMP_WORDS[2]}" ;;
 		esac
 		case $command in
 		'init') words='--name --no-passphrase --passphrase-fd --recovery --no-recovery --help' ;;
@@ -34,12 +34,14 @@ _phial() {
 		'status') words='--json --run-dir --help' ;;
 		'reload') words='--run-dir --help' ;;
 		'setup') words='--store --trust --print --remove --purge --root --help' ;;
+		'setup podman') words='--print --remove --hooks-dir --root --help' ;;
 		help) words='init join keygen host signer seal unseal inspect verify ls policy status reload setup' ;;
 		esac
 		case $COMP_CWORD/${COMP_WORDS[1]} in
-		2/host) words='add ls rm' names= ;;
-		2/signer) words='keygen add ls rm' names= ;;
-		2/policy) words='check sign' names= ;;
+		2/host) words="add ls rm" names= ;;
+		2/signer) words="keygen add ls rm" names= ;;
+		2/policy) words="check sign" names= ;;
+		2/setup) words="podman $words" names= ;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words $names" -- "$current")

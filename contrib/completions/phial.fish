@@ -24,6 +24,7 @@ complete -c phial -n '__fish_seen_subcommand_from policy; and not __fish_seen_su
 complete -c phial -n __fish_use_subcommand -x -a status -d 'what the agent of this host holds and refuses'
 complete -c phial -n __fish_use_subcommand -x -a reload -d 'let the agent of this host read its store again'
 complete -c phial -n __fish_use_subcommand -x -a setup -d 'make this host ready for the agent'
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -x -a podman -d 'let Podman and CRI-O run phial'\''s hook'
 complete -c phial -n '__fish_seen_subcommand_from init' -l name -r
 complete -c phial -n '__fish_seen_subcommand_from init' -l no-passphrase
 complete -c phial -n '__fish_seen_subcommand_from init' -l passphrase-fd -r
@@ -81,9 +82,13 @@ complete -c phial -n '__fish_seen_subcommand_from policy; and __fish_seen_subcom
 complete -c phial -n '__fish_seen_subcommand_from status' -l json
 complete -c phial -n '__fish_seen_subcommand_from status' -l run-dir -r
 complete -c phial -n '__fish_seen_subcommand_from reload' -l run-dir -r
-complete -c phial -n '__fish_seen_subcommand_from setup' -l store -r
-complete -c phial -n '__fish_seen_subcommand_from setup' -l trust -r
-complete -c phial -n '__fish_seen_subcommand_from setup' -l print
-complete -c phial -n '__fish_seen_subcommand_from setup' -l remove
-complete -c phial -n '__fish_seen_subcommand_from setup' -l purge
-complete -c phial -n '__fish_seen_subcommand_from setup' -l root -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -l store -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -l trust -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -l print
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -l remove
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -l purge
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -l root -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l print
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l remove
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l hooks-dir -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l root -r

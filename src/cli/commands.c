@@ -54,6 +54,8 @@ const struct phial_cli_command phial_cli_commands[] = {
 	  phial_cli_reload_options, 0, 0 },
 	{ "setup", phial_cli_setup, "", "make this host ready for the agent",
 	  phial_cli_setup_options, 0, 0 },
+	{ "setup podman", phial_cli_setup_podman, "", "let Podman and CRI-O run phial's hook",
+	  phial_cli_setup_podman_options, 0, 0 },
 	{ 0 },
 };
 
@@ -114,15 +116,20 @@ enum phial_status phial_cli_find(int argc, char *const argv[],
 				 struct phial_error *err)
 {
 	char second_words[128];
+	int best = 0;
 
+	/* "setup podman" is a command, and so is "setup": the longer name counts. */
 	for (const struct phial_cli_command *c = phial_cli_commands; c->name; c++) {
 		int words = words_matched(c, argc, argv);
 
-		if (words > 0) {
+		if (words > best) {
 			*ret_command = c;
-			*ret_words = words;
-			return PHIAL_OK;
+			best = words;
 		}
+	}
+	if (best > 0) {
+		*ret_words = best;
+		return PHIAL_OK;
 	}
 	if (argc < 1) {
 		return phial_fail(err, PHIAL_USAGE, 0, "no command given, see phial help");

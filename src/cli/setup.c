@@ -15,6 +15,8 @@
 #include "cli/config.h"
 #include "cli/keyfile.h"
 #include "cli/setup_actions.h"
+#include "cli/setup_podman.h"
+#include "host/podman.h"
 
 enum { STORE, TRUST, PRINT, REMOVE, PURGE, ROOT };
 
@@ -22,11 +24,11 @@ const struct phial_cli_option phial_cli_setup_options[] = {
 	[STORE] = { "store", 0, false, "DIR",
 		    "the store's folder (default: /var/lib/phial/store)" },
 	[TRUST] = { "trust", 0, false, "RW...", "pin this admin key" },
-	[PRINT] = { "print", 0, false, NULL, "show every step and do none" },
+	[PRINT] = PHIAL_SETUP_PRINT_OPTION,
 	[REMOVE] = { "remove", 0, false, NULL, "take it back; the host's key and marks stay" },
 	[PURGE] = { "purge", 0, false, NULL,
 		    "with --remove: the key, the marks and the user, too" },
-	[ROOT] = { "root", 0, false, "DIR", "all paths below this folder (images, tests)" },
+	[ROOT] = PHIAL_SETUP_ROOT_OPTION,
 	{ 0 },
 };
 
@@ -38,13 +40,10 @@ const struct phial_cli_option phial_cli_setup_options[] = {
 #define STATE_FOLDER  "/var/lib/phial/state"
 #define IDENTITY_FILE "/var/lib/phial/identity"
 #define STORE_FOLDER  "/var/lib/phial/store"
-/* The one place that Podman and CRI-O read without being told; /etc/containers needs that. */
-#define HOOKS_FILE "/usr/share/containers/oci/hooks.d/50-phial.json"
 
 struct job {
 	struct phial_setup setup;
 	const struct phial_cli_call *call;
-	char programs[PHIAL_SETUP_PATH_BYTES];	   /* the folder of this program */
 	char host_key[PHIAL_RECIPIENT_TEXT_BYTES]; /* "" if it is not known */
 	struct phial_signer_public trust;	   /* of --trust */
 	uid_t uid;				   /* of the user phial; -1 if it is not there */
@@ -60,11 +59,6 @@ static enum phial_status check_call(const struct phial_cli_call *call, struct jo
 	if (call->values[REMOVE] && (call->values[STORE] || call->values[TRUST])) {
 		return phial_fail(err, PHIAL_USAGE, 0, "--remove takes no --store and no --trust");
 	}
-	if (geteuid() != 0 && !call->values[PRINT]) {
-		return phial_fail(err, PHIAL_DENIED, 0,
-				  "setup changes the system: run sudo phial setup, or phial setup "
-				  "--print to see what it would do");
-	}
 	if (call->values[TRUST]) {
 		enum phial_status status =
 			phial_signer_public_parse(call->values[TRUST], &job->trust, err);
@@ -73,36 +67,7 @@ static enum phial_status check_call(const struct phial_cli_call *call, struct jo
 			return phial_fail_prefix(err, "--trust");
 		}
 	}
-	ssize_t length = readlink("/proc/self/exe", job->programs, sizeof(job->programs) - 1);
-
-	if (length < 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "where this program lies");
-	}
-	job->programs[length] = '\0';
-	*strrchr(job->programs, '/') = '\0';
 	return PHIAL_OK;
-}
-
-/* Find another program of this installation: in a folder beside, or (build tree) in the same. */
-static bool find_program(const struct job *job, const char *relative, const char *name,
-			 char ret_path[PHIAL_SETUP_PATH_BYTES])
-{
-	char path[2 * PHIAL_SETUP_PATH_BYTES];
-	char *found;
-
-	(void)snprintf(path, sizeof(path), "%s/%s/%s", job->programs, relative, name);
-	found = realpath(path, NULL);
-	if (!found) {
-		(void)snprintf(path, sizeof(path), "%s/%s", job->programs, name);
-		found = realpath(path, NULL);
-	}
-	bool fits = found && strlen(found) < PHIAL_SETUP_PATH_BYTES;
-
-	if (fits) {
-		(void)snprintf(ret_path, PHIAL_SETUP_PATH_BYTES, "%s", found);
-	}
-	free(found);
-	return fits;
 }
 
 /* Look up the agent's user in the passwd file below root. */
@@ -301,31 +266,20 @@ static enum phial_status place_store(const struct job *job, struct phial_error *
 	return status == PHIAL_OK ? phial_setup_link(&job->setup, STORE_LINK, target, err) : status;
 }
 
-static enum phial_status write_hooks(const struct job *job, struct phial_error *err)
+/* A host may have no Podman, and a phial may be installed in parts: nothing to fail for. */
+static enum phial_status write_hook(const struct job *job, struct phial_error *err)
 {
-	char hook[PHIAL_SETUP_PATH_BYTES];
-	char text[PHIAL_SETUP_PATH_BYTES + 512];
+	enum phial_status status =
+		phial_setup_write_podman_hook(&job->setup, PHIAL_PODMAN_DEFAULT_HOOKS_DIR, err);
 
-	if (!find_program(job, "../libexec/phial", "phial-hook", hook)) {
-		fprintf(stderr,
-			"phial: warning: no phial-hook beside this program (make install puts it "
-			"there): %s is not written\n",
-			HOOKS_FILE);
+	if (status == PHIAL_NOT_FOUND) {
+		fprintf(stderr, "phial: warning: %s\n", err->text);
 		return PHIAL_OK;
 	}
-	if (strpbrk(hook, "\"\\\n")) {
-		return phial_fail(err, PHIAL_USAGE, 0,
-				  "phial-hook lies in a folder with an odd name");
+	if (status == PHIAL_OK) {
+		(void)phial_setup_check_podman(&job->setup, PHIAL_PODMAN_DEFAULT_HOOKS_DIR);
 	}
-	/* As contrib/oci-hooks.d/50-phial.json.in, which a test compares. */
-	(void)snprintf(
-		text, sizeof(text),
-		"{\n  \"version\": \"1.0.0\",\n  \"hook\": {\n    \"path\": \"%s\",\n"
-		"    \"args\": [\"phial-hook\"],\n    \"env\": [],\n    \"timeout\": 20\n  },\n"
-		"  \"when\": {\n    \"hasBindMounts\": true\n  },\n"
-		"  \"stages\": [\"createRuntime\"]\n}\n",
-		hook);
-	return phial_setup_file(&job->setup, HOOKS_FILE, text, err);
+	return status;
 }
 
 static bool has_unit(const struct job *job)
@@ -358,7 +312,7 @@ static void say_start_by_hand(const struct job *job)
 {
 	char agent[PHIAL_SETUP_PATH_BYTES] = "phiald";
 
-	(void)find_program(job, "../sbin", "phiald", agent);
+	(void)phial_setup_find_program(&job->setup, "../sbin", "phiald", agent);
 	printf("No systemd unit is started here. Start the agent as root, before the container "
 	       "engine:\n  %s\nand let your init system restart it when it ends.\n",
 	       agent);
@@ -401,8 +355,7 @@ static void say_next(const struct job *job)
 		       ", or name its folder: phial setup "
 		       "--store DIR.\n");
 	}
-	printf("Docker and containerd read no hook files: only Podman and CRI-O use\n  " HOOKS_FILE
-	       "\n");
+	printf("Podman and CRI-O read the hook file above; Docker and containerd read none.\n");
 }
 
 static enum phial_status set_up(struct job *job, struct phial_error *err)
@@ -422,7 +375,7 @@ static enum phial_status set_up(struct job *job, struct phial_error *err)
 		status = place_store(job, err);
 	}
 	if (status == PHIAL_OK) {
-		status = write_hooks(job, err);
+		status = write_hook(job, err);
 	}
 	if (status == PHIAL_OK) {
 		status = start_unit(job, err);
@@ -448,8 +401,8 @@ static enum phial_status take_back(struct job *job, struct phial_error *err)
 {
 	static const char *const disable[] = { "systemctl", "disable", "--now", "phiald.service",
 					       NULL };
-	static const char *const always[] = { HOOKS_FILE, STORE_LINK, TRUST_FILE, CONFIG_FOLDER,
-					      NULL };
+	static const char *const always[] = { PHIAL_SETUP_PODMAN_HOOK, STORE_LINK, TRUST_FILE,
+					      CONFIG_FOLDER, NULL };
 	static const char *const secrets[] = {
 		IDENTITY_FILE, STATE_FOLDER "/marks", STATE_FOLDER "/containers",
 		STATE_FOLDER,  STORE_FOLDER,	      HOME_FOLDER,
@@ -485,18 +438,15 @@ static enum phial_status take_back(struct job *job, struct phial_error *err)
 
 enum phial_status phial_cli_setup(const struct phial_cli_call *call, struct phial_error *err)
 {
-	struct job job = { .call = call, .setup.only_print = call->values[PRINT] != NULL };
-	char *root = call->values[ROOT] ? realpath(call->values[ROOT], NULL) : strdup("");
-
-	if (!root) {
-		return phial_fail(err, phial_cli_open_status(errno), errno, "--root");
-	}
-	job.setup.root = strcmp(root, "/") == 0 ? "" : root;
+	struct job job = { .call = call };
 	enum phial_status status = check_call(call, &job, err);
 
 	if (status == PHIAL_OK) {
-		status = call->values[REMOVE] ? take_back(&job, err) : set_up(&job, err);
+		status = phial_setup_begin(call, call->values[ROOT], call->values[PRINT] != NULL,
+					   &job.setup, err);
 	}
-	free(root);
-	return status;
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	return call->values[REMOVE] ? take_back(&job, err) : set_up(&job, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Folders, files, links and programs for `phial setup`, each of them idempotent. What is to
- * be made is setup.c's.
+ * be made is said by setup.c and setup_*.c.
  */
 #include "cli/setup_actions.h"
 
@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,6 +19,62 @@
 #include "cli/config.h"
 
 #define TEXT_MAX_BYTES ((size_t)64 * 1024)
+
+/* Where this program lies. */
+static enum phial_status find_programs(struct phial_setup *setup, struct phial_error *err)
+{
+	ssize_t length = readlink("/proc/self/exe", setup->programs, sizeof(setup->programs) - 1);
+
+	if (length < 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "where this program lies");
+	}
+	setup->programs[length] = '\0';
+	*strrchr(setup->programs, '/') = '\0';
+	return PHIAL_OK;
+}
+
+enum phial_status phial_setup_begin(const struct phial_cli_call *call, const char *root,
+				    bool only_print, struct phial_setup *ret_setup,
+				    struct phial_error *err)
+{
+	const char *name = call->command->name;
+
+	*ret_setup = (struct phial_setup){ .only_print = only_print };
+	if (geteuid() != 0 && !only_print) {
+		return phial_fail(err, PHIAL_DENIED, 0,
+				  "%s changes the system: run sudo phial %s, or phial %s --print "
+				  "to see what it would do",
+				  name, name, name);
+	}
+	phial_auto_free char *path = root ? realpath(root, NULL) : NULL;
+
+	if (root && (!path || strlen(path) >= sizeof(ret_setup->root))) {
+		return phial_fail(err, phial_cli_open_status(errno), errno, "--root");
+	}
+	if (path && strcmp(path, "/") != 0) {
+		(void)snprintf(ret_setup->root, sizeof(ret_setup->root), "%s", path);
+	}
+	return find_programs(ret_setup, err);
+}
+
+bool phial_setup_find_program(const struct phial_setup *setup, const char *relative,
+			      const char *name, char ret_path[PHIAL_SETUP_PATH_BYTES])
+{
+	const char *const folders[] = { relative, "." };
+
+	for (size_t i = 0; i < PHIAL_COUNT(folders); i++) {
+		char path[2 * PHIAL_SETUP_PATH_BYTES];
+
+		(void)snprintf(path, sizeof(path), "%s/%s/%s", setup->programs, folders[i], name);
+		phial_auto_free char *found = realpath(path, NULL);
+
+		if (found && strlen(found) < PHIAL_SETUP_PATH_BYTES) {
+			(void)snprintf(ret_path, PHIAL_SETUP_PATH_BYTES, "%s", found);
+			return true;
+		}
+	}
+	return false;
+}
 
 enum phial_status phial_setup_path(const struct phial_setup *setup, const char *path,
 				   char ret_path[PHIAL_SETUP_PATH_BYTES], struct phial_error *err)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The single actions of `phial setup`: each looks whether it is done already, does it or (with
- * --print) only says so, and prints one line.
+ * The single actions of `phial setup` and its subcommands: each looks whether it is done already,
+ * does it or (with --print) only says so, and prints one line.
  */
 #ifndef PHIAL_CLI_SETUP_ACTIONS_H
 #define PHIAL_CLI_SETUP_ACTIONS_H
@@ -11,13 +11,42 @@
 
 #include <phial/error.h>
 
+#include "cli/cli.h"
+
+#define PHIAL_SETUP_PATH_BYTES 4096
+
 /* All paths that actions take are those of the host that is set up; root stands before them. */
 struct phial_setup {
-	const char *root; /* "" for this host, else a folder, without a '/' at its end */
+	char root[PHIAL_SETUP_PATH_BYTES]; /* "" for this host, else a folder, no '/' at its end */
+	char programs[PHIAL_SETUP_PATH_BYTES]; /* the folder of this program */
 	bool only_print;
 };
 
-#define PHIAL_SETUP_PATH_BYTES 4096
+/* The options that every setup command has. */
+#define PHIAL_SETUP_PRINT_OPTION                                       \
+	{                                                              \
+		"print", 0, false, NULL, "show every step and do none" \
+	}
+#define PHIAL_SETUP_ROOT_OPTION                                                        \
+	{                                                                              \
+		"root", 0, false, "DIR", "all paths below this folder (images, tests)" \
+	}
+
+/*
+ * Begin: who may, and where things are. root: the value of --root, or NULL. Returns PHIAL_OK;
+ * PHIAL_DENIED for anybody but root, unless only_print; PHIAL_NOT_FOUND when root is not there.
+ */
+PHIAL_CHECKED enum phial_status phial_setup_begin(const struct phial_cli_call *call,
+						  const char *root, bool only_print,
+						  struct phial_setup *ret_setup,
+						  struct phial_error *err);
+
+/*
+ * Find another program of this installation: in a folder beside this program's ("../sbin"), or, in
+ * a build tree, in the same. Returns false when there is none.
+ */
+bool phial_setup_find_program(const struct phial_setup *setup, const char *relative,
+			      const char *name, char ret_path[PHIAL_SETUP_PATH_BYTES]);
 
 /*
  * The path of something below root. Returns PHIAL_OK, or PHIAL_TOO_LARGE when it does not fit.

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/* The hook file for Podman and CRI-O, which `phial setup` writes, too. */
+#ifndef PHIAL_CLI_SETUP_PODMAN_H
+#define PHIAL_CLI_SETUP_PODMAN_H
+
+#include <stdbool.h>
+
+#include <phial/error.h>
+
+#include "cli/setup_actions.h"
+#include "host/podman.h"
+
+#define PHIAL_SETUP_HOOK_NAME "50-phial.json"
+/* The one folder that Podman and CRI-O read without being told; /etc/containers needs that. */
+#define PHIAL_SETUP_PODMAN_HOOK PHIAL_PODMAN_DEFAULT_HOOKS_DIR "/" PHIAL_SETUP_HOOK_NAME
+
+/*
+ * Write the hook file into a folder. Returns PHIAL_OK; PHIAL_NOT_FOUND when there is no phial-hook
+ * beside this program; PHIAL_USAGE when its path cannot stand in JSON; what writing files returns.
+ */
+PHIAL_CHECKED enum phial_status phial_setup_write_podman_hook(const struct phial_setup *setup,
+							      const char *folder,
+							      struct phial_error *err);
+
+/* Does this host's Podman read the folder? If not, says so on stderr, with what to do. */
+bool phial_setup_check_podman(const struct phial_setup *setup, const char *folder);
+
+#endif
