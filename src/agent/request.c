@@ -262,7 +262,8 @@ static void on_attached(struct phial_client *client)
 static bool is_expected(const struct phial_client *client, const struct phial_frame *frame)
 {
 	if (client->state == PHIAL_CLIENT_HOOK_START) {
-		return frame->type == PHIAL_HOOK_START && frame->fd_count == 1;
+		return (frame->type == PHIAL_HOOK_START || frame->type == PHIAL_HOOK_CREATED) &&
+		       frame->fd_count == 1;
 	}
 	if (client->state == PHIAL_CLIENT_HOOK_MOUNT) {
 		return frame->type == PHIAL_HOOK_MOUNT && frame->fd_count == 2;
@@ -282,6 +283,7 @@ static bool run_frame(struct phial_worker *worker, struct phial_client *client,
 	}
 	switch (frame->type) {
 	case PHIAL_HOOK_START:
+	case PHIAL_HOOK_CREATED:
 		return phial_request_on_start(worker, client, frame, payload);
 	case PHIAL_HOOK_MOUNT:
 		return on_mount(worker, client, frame);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A hook's START: which workload, which files, do the gates agree, and how large is the mount to
+ * A hook's START, or the runtime wrapper's CREATED: which workload, which files, do the gates agree, and how large is the mount to
  * be. Ends with the verdict. Nothing is held or recorded yet.
  */
 #include <stdio.h>
@@ -24,29 +24,54 @@
 /* Two generations live side by side while one replaces the other. */
 #define GENERATIONS 2
 
-/* What START brought, parsed. */
+/* What START or CREATED brought, parsed. */
 struct start_request {
+	char argument[PHIAL_HOOK_ARGUMENT_MAX]; /* --workload of a hook; empty: none */
 	struct phial_oci_state state;
 	struct phial_oci_config config;
 	char workload[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
 	const char *destination; /* of the grant mount, or NULL */
 };
 
-static enum phial_status parse_start(const struct phial_worker *worker,
-				     const struct phial_frame *frame, const void *payload,
+/* START: a hook passes on the runtime's state JSON, and its own argument. */
+static enum phial_status parse_state(const struct phial_frame *frame, const void *payload,
 				     struct start_request *request, struct phial_error *err)
 {
 	struct phial_hook_start start;
 	const uint8_t *state = NULL;
-	phial_auto_free uint8_t *config = NULL;
-	char workload_dir[512];
-	size_t length = 0;
 	enum phial_status status =
 		phial_hook_decode_start(payload, frame->length, &start, &state, err);
 
 	if (status == PHIAL_OK) {
+		memcpy(request->argument, start.workload, sizeof(request->argument));
 		status = phial_oci_state_parse(state, start.state_length, &request->state, err);
 	}
+	return status;
+}
+
+/* CREATED: the runtime wrapper knows by itself what it has had created. */
+static enum phial_status parse_created(const struct phial_frame *frame, const void *payload,
+				       struct start_request *request, struct phial_error *err)
+{
+	struct phial_hook_created created;
+	enum phial_status status = phial_hook_decode_created(payload, frame->length, &created, err);
+
+	return status == PHIAL_OK ? phial_oci_state_make(created.pid, created.id, created.bundle,
+							 &request->state, err)
+				  : status;
+}
+
+static enum phial_status parse_start(const struct phial_worker *worker,
+				     const struct phial_frame *frame, const void *payload,
+				     struct start_request *request, struct phial_error *err)
+{
+	phial_auto_free uint8_t *config = NULL;
+	char workload_dir[512];
+	size_t length = 0;
+	enum phial_status status = frame->type == PHIAL_HOOK_CREATED
+					   ? parse_created(frame, payload, request, err)
+					   : parse_state(frame, payload, request, err);
+
 	if (status == PHIAL_OK) {
 		status = phial_read_all(frame->fds[0], PHIAL_OCI_CONFIG_MAX_BYTES, &config, &length,
 					err);
@@ -60,7 +85,7 @@ static enum phial_status parse_start(const struct phial_worker *worker,
 	(void)snprintf(workload_dir, sizeof(workload_dir), "%s/" PHIAL_WORKLOAD_DIR_NAME,
 		       worker->start->options->run_dir);
 	return phial_grant_find(&request->config, workload_dir,
-				start.workload[0] != '\0' ? start.workload : NULL,
+				request->argument[0] != '\0' ? request->argument : NULL,
 				request->workload, &request->destination, err);
 }
 

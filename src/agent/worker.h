@@ -121,7 +121,7 @@ void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum ph
 void phial_client_close(struct phial_worker *worker, struct phial_client *client);
 
 /*
- * request_start.c: START has come (payload: the frame's bytes). Sends the verdict. Returns whether
+ * request_start.c: START or CREATED has come (payload: the frame's bytes). Sends the verdict. Returns whether
  * the request goes on.
  */
 struct phial_frame;

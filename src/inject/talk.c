@@ -64,8 +64,7 @@ static enum phial_status receive(int fd, enum phial_hook_frame type, void *paylo
 	phial_frame_close_fds(&frame);
 	if (frame.type != type) {
 		return phial_fail(err, PHIAL_MALFORMED, 0,
-				  "an answer out of turn; are phiald and phial-hook of the same "
-				  "release?");
+				  "an answer out of turn; is phiald of this program's release?");
 	}
 	*ret_length = frame.length;
 	return PHIAL_OK;
@@ -77,6 +76,15 @@ enum phial_status phial_inject_ask(int fd, const struct phial_hook_start *start,
 	enum phial_status status =
 		phial_frame_send(fd, PHIAL_HOOK_START, start, sizeof(*start) + start->state_length,
 				 &config_fd, 1, err);
+
+	return status == PHIAL_OK ? PHIAL_OK : explain(status, err);
+}
+
+enum phial_status phial_inject_ask_created(int fd, const struct phial_hook_created *created,
+					   int config_fd, struct phial_error *err)
+{
+	enum phial_status status = phial_frame_send(fd, PHIAL_HOOK_CREATED, created,
+						    sizeof(*created), &config_fd, 1, err);
 
 	return status == PHIAL_OK ? PHIAL_OK : explain(status, err);
 }

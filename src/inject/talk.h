@@ -25,6 +25,14 @@ PHIAL_CHECKED enum phial_status phial_inject_ask(int fd, const struct phial_hook
 						 int config_fd, struct phial_error *err);
 
 /*
+ * Frame 1 of a container that its runtime has created. config_fd: stays the caller's. PHIAL_OK;
+ * PHIAL_NO_AGENT when the agent ends; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_inject_ask_created(int fd,
+							 const struct phial_hook_created *created,
+							 int config_fd, struct phial_error *err);
+
+/*
  * Frame 2, which the agent takes a while for. ret_verdict: checked. PHIAL_OK; PHIAL_NO_AGENT when
  * the agent ends or does not answer; PHIAL_MALFORMED; PHIAL_SYSTEM.
  */

@@ -154,3 +154,22 @@ enum phial_status phial_oci_state_parse(const uint8_t *bytes, size_t length,
 	*ret_state = state;
 	return PHIAL_OK;
 }
+
+enum phial_status phial_oci_state_make(pid_t pid, const char *id, const char *bundle,
+				       struct phial_oci_state *ret_state, struct phial_error *err)
+{
+	struct phial_oci_state state = { .pid = pid, .status = "created" };
+
+	if (pid <= 1 || pid > PID_MAX) {
+		return refuse_field(err, "pid");
+	}
+	if (!is_id(id) || !phial_span_copy(phial_span_of(id), state.id, sizeof(state.id))) {
+		return refuse_field(err, "id");
+	}
+	if (!is_path(bundle) ||
+	    !phial_span_copy(phial_span_of(bundle), state.bundle, sizeof(state.bundle))) {
+		return refuse_field(err, "bundle");
+	}
+	*ret_state = state;
+	return PHIAL_OK;
+}

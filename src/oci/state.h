@@ -33,4 +33,12 @@ PHIAL_CHECKED enum phial_status phial_oci_state_parse(const uint8_t *bytes, size
 						      struct phial_oci_state *ret_state,
 						      struct phial_error *err);
 
+/*
+ * The same facts of a container that its runtime has created, from somebody who knows them without
+ * JSON: checked as above, status "created". Returns PHIAL_OK or PHIAL_MALFORMED. Pure.
+ */
+PHIAL_CHECKED enum phial_status phial_oci_state_make(pid_t pid, const char *id, const char *bundle,
+						     struct phial_oci_state *ret_state,
+						     struct phial_error *err);
+
 #endif

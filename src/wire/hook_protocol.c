@@ -40,6 +40,27 @@ enum phial_status phial_hook_decode_start(const void *payload, size_t length,
 	return PHIAL_OK;
 }
 
+enum phial_status phial_hook_decode_created(const void *payload, size_t length,
+					    struct phial_hook_created *ret_created,
+					    struct phial_error *err)
+{
+	struct phial_hook_created created;
+
+	if (length != sizeof(created)) {
+		return malformed(err, "CREATED", "wrong length");
+	}
+	memcpy(&created, payload, sizeof(created));
+	if (!is_terminated(created.id, sizeof(created.id)) ||
+	    !is_terminated(created.bundle, sizeof(created.bundle))) {
+		return malformed(err, "CREATED", "a text without its end");
+	}
+	if (created.pid <= 1 || created.id[0] == '\0' || created.bundle[0] != '/') {
+		return malformed(err, "CREATED", "a value out of its range");
+	}
+	*ret_created = created;
+	return PHIAL_OK;
+}
+
 static bool are_verdict_texts_terminated(const struct phial_hook_verdict *verdict)
 {
 	return is_terminated(verdict->workload, sizeof(verdict->workload)) &&

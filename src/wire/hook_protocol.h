@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Between phial-hook and the agent, over RUN_DIR/hook.sock. Six frames, strictly in turn;
- * anything else ends the connection. Same machine and release: integers as they lie in memory.
+ * Between phial-hook or phial-runtime and the agent, over RUN_DIR/hook.sock. Six frames, strictly
+ * in turn; anything else ends the connection. Same machine and release: integers as they lie in
+ * memory.
  *
  *	1 hook  -> START      state bytes, --workload argument; fd: config.json
+ *	  runtime -> CREATED  instead of START: pid, id, bundle; fd: config.json
  *	2 agent -> VERDICT    nothing to do, refused, or where and how large
  *	3 hook  -> MOUNT      id maps; fds: pidfd of the container, rw clone of the mount
  *	4 agent -> FILLED     files are written
@@ -28,6 +30,8 @@
 
 #define PHIAL_HOOK_STATE_MAX	65536 /* bytes of the state JSON */
 #define PHIAL_HOOK_ARGUMENT_MAX 64    /* of --workload, with its NUL */
+#define PHIAL_HOOK_ID_BYTES	132   /* of a container's id, with its NUL */
+#define PHIAL_HOOK_PATH_BYTES	4096
 #define PHIAL_HOOK_MAP_MAX	16384 /* of uid_map and of gid_map */
 #define PHIAL_HOOK_TEXT_BYTES	4096
 
@@ -38,12 +42,23 @@ enum phial_hook_frame {
 	PHIAL_HOOK_FILLED,
 	PHIAL_HOOK_ATTACHED,
 	PHIAL_HOOK_COMMITTED,
+	PHIAL_HOOK_CREATED,
 };
 
 /* START: this, then state_length bytes. One descriptor: config.json, open for reading. */
 struct phial_hook_start {
 	uint32_t state_length;
 	char workload[PHIAL_HOOK_ARGUMENT_MAX]; /* NUL-terminated; empty: no argument */
+};
+
+/*
+ * CREATED: a container that its runtime has created and not started. Texts are NUL-terminated. One
+ * descriptor: config.json, open for reading.
+ */
+struct phial_hook_created {
+	int32_t pid;
+	char id[PHIAL_HOOK_ID_BYTES];
+	char bundle[PHIAL_HOOK_PATH_BYTES]; /* absolute path on the host */
 };
 
 enum phial_hook_decision {
@@ -89,7 +104,7 @@ struct phial_hook_result {
 };
 
 /*
- * The four decoders below check a received payload of length bytes and copy its fixed part out.
+ * The decoders below check a received payload of length bytes and copy its fixed part out.
  * They are pure. Returns PHIAL_OK, or PHIAL_MALFORMED: wrong length, a text without its NUL, a
  * value out of its range. Pointers that are returned point into payload.
  */
@@ -99,6 +114,11 @@ PHIAL_CHECKED enum phial_status phial_hook_decode_start(const void *payload, siz
 							struct phial_hook_start *ret_start,
 							const uint8_t **ret_state,
 							struct phial_error *err);
+
+/* CREATED. pid is over 1, id is not empty, bundle is absolute; their grammar is oci/state.h's. */
+PHIAL_CHECKED enum phial_status phial_hook_decode_created(const void *payload, size_t length,
+							  struct phial_hook_created *ret_created,
+							  struct phial_error *err);
 
 /*
  * VERDICT. With GO, pid is over 1, rootfs and target are absolute, size_bytes is not 0; with

@@ -42,6 +42,20 @@ static void fuzz_start(const uint8_t *data, size_t size, struct phial_error *err
 	}
 }
 
+static void fuzz_created(const uint8_t *data, size_t size, struct phial_error *err)
+{
+	static struct phial_hook_created created;
+	uint8_t whole[sizeof(created)] = { 0 };
+
+	/* As with the verdict: short inputs count as its beginning. */
+	memcpy(whole, data, size < sizeof(whole) ? size : sizeof(whole));
+	if (phial_hook_decode_created(whole, sizeof(whole), &created, err) == PHIAL_OK) {
+		must(created.pid > 1 && created.bundle[0] == '/' && created.id[0] != '\0' &&
+		     strlen(created.bundle) < sizeof(created.bundle) &&
+		     strlen(created.id) < sizeof(created.id));
+	}
+}
+
 static void fuzz_verdict(const uint8_t *data, size_t size, struct phial_error *err)
 {
 	static struct phial_hook_verdict verdict;
@@ -79,7 +93,7 @@ static void fuzz_result(const uint8_t *data, size_t size, struct phial_error *er
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const decoders[])(const uint8_t *, size_t, struct phial_error *) = {
-		fuzz_header, fuzz_start, fuzz_verdict, fuzz_mount, fuzz_result,
+		fuzz_header, fuzz_start, fuzz_verdict, fuzz_mount, fuzz_result, fuzz_created,
 	};
 	struct phial_error err;
 

@@ -245,6 +245,43 @@ static void H02_a_huge_document(void **state)
 			 PHIAL_MALFORMED);
 }
 
+/* What phial-runtime sends: the same grammar. */
+static void H03_made_states(void **state)
+{
+	static const struct {
+		pid_t pid;
+		const char *id;
+		const char *bundle;
+		enum phial_status status;
+	} cases[] = {
+		{ 2, "web-1", "/run/b", PHIAL_OK },
+		{ 1, "web-1", "/run/b", PHIAL_MALFORMED },
+		{ (1 << 22) + 1, "web-1", "/run/b", PHIAL_MALFORMED },
+		{ 2, "", "/run/b", PHIAL_MALFORMED },
+		{ 2, "../web", "/run/b", PHIAL_MALFORMED },
+		{ 2, "web\n", "/run/b", PHIAL_MALFORMED },
+		{ 2, "web", "run/b", PHIAL_MALFORMED },
+		{ 2, "web", "/run/../b", PHIAL_MALFORMED },
+		{ 2, "web", "/run/\nb", PHIAL_MALFORMED },
+	};
+	struct phial_oci_state made;
+
+	(void)state;
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		if (phial_oci_state_make(cases[i].pid, cases[i].id, cases[i].bundle, &made, NULL) !=
+		    cases[i].status) {
+			fail_msg("case %zu", i);
+		}
+	}
+	assert_int_equal(phial_oci_state_make(cases[0].pid, cases[0].id, cases[0].bundle, &made,
+					      NULL),
+			 PHIAL_OK);
+	assert_int_equal(made.pid, 2);
+	assert_string_equal(made.id, "web-1");
+	assert_string_equal(made.bundle, "/run/b");
+	assert_string_equal(made.status, "created");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +293,7 @@ int main(void)
 		cmocka_unit_test(H03_a_bundle_of_4096_bytes),
 		cmocka_unit_test(H02_documents),
 		cmocka_unit_test(H02_a_huge_document),
+		cmocka_unit_test(H03_made_states),
 	};
 
 	return cmocka_run_group_tests_name("oci_state", tests, NULL, NULL);

@@ -310,6 +310,50 @@ static void test_start_record(void **state)
 			 PHIAL_MALFORMED);
 }
 
+static void test_created_record(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *name;
+		struct phial_hook_created created;
+		enum phial_status status;
+	} cases[] = {
+		{ "good", { .pid = 2, .id = "c", .bundle = "/b" }, PHIAL_OK },
+		{ "pid 1", { .pid = 1, .id = "c", .bundle = "/b" }, PHIAL_MALFORMED },
+		{ "negative pid", { .pid = -2, .id = "c", .bundle = "/b" }, PHIAL_MALFORMED },
+		{ "no id", { .pid = 2, .bundle = "/b" }, PHIAL_MALFORMED },
+		{ "no bundle", { .pid = 2, .id = "c" }, PHIAL_MALFORMED },
+		{ "relative bundle", { .pid = 2, .id = "c", .bundle = "b" }, PHIAL_MALFORMED },
+	};
+	static struct phial_hook_created decoded;
+
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		enum phial_status status =
+			phial_hook_decode_created(&cases[i].created, sizeof(cases[i].created),
+						  &decoded, &f->err);
+
+		if (status != cases[i].status) {
+			fail_msg("%s: %s", cases[i].name, phial_status_text(status));
+		}
+	}
+	for (int field = 0; field < 2; field++) {
+		struct phial_hook_created *endless =
+			(struct phial_hook_created *)(void *)f->payload;
+
+		*endless = cases[0].created;
+		memset(field == 0 ? endless->id : endless->bundle, '/',
+		       field == 0 ? sizeof(endless->id) : sizeof(endless->bundle));
+		assert_int_equal(phial_hook_decode_created(f->payload, sizeof(decoded), &decoded,
+							   &f->err),
+				 PHIAL_MALFORMED);
+	}
+	for (size_t length = 0; length < sizeof(decoded); length += 97) {
+		assert_int_equal(phial_hook_decode_created(&cases[0].created, length, &decoded,
+							   &f->err),
+				 PHIAL_MALFORMED);
+	}
+}
+
 static void test_verdict_record(void **state)
 {
 	struct fixture *f = *state;
@@ -436,6 +480,7 @@ int main(void)
 		CASE(test_untrusted_places),
 		CASE(test_foreign_owner),
 		CASE(test_start_record),
+		CASE(test_created_record),
 		CASE(test_verdict_record),
 		CASE(test_mount_and_result_records),
 	};
