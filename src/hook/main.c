@@ -7,21 +7,15 @@
  * Static-pie on musl; see phial-hook(8), docs/agent-protocol.md.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/io.h"
+#include "inject/config.h"
 #include "inject/inject.h"
 #include "inject/process.h"
 #include "inject/scan.h"
 #include "inject/talk.h"
-
-#define CONFIG_SCAN_MAX_BYTES ((size_t)16 * 1024 * 1024)
-#define RUN_DIR_MAX_BYTES     200
 
 struct hook {
 	const char *run_dir;
@@ -36,20 +30,13 @@ struct hook {
 	struct phial_hook_verdict verdict;
 };
 
-/* Print a text of one or more lines, each with our name; nothing that is no plain text. */
+/* Print a text of one or more lines, each with our name. */
 static void print_problems(const char *text)
 {
-	char line[PHIAL_HOOK_TEXT_BYTES];
 	struct phial_span rest = phial_span_of(text);
-	struct phial_span part;
+	char line[PHIAL_HOOK_TEXT_BYTES];
 
-	while (phial_next_line(&rest, &part, NULL)) {
-		if (part.length == 0 || !phial_span_copy(part, line, sizeof(line))) {
-			continue;
-		}
-		for (char *c = line; *c != '\0'; c++) {
-			*c = *c >= 0x20 && *c < 0x7f ? *c : '?';
-		}
+	while (phial_inject_next_problem(&rest, line, sizeof(line))) {
 		dprintf(STDERR_FILENO, "phial-hook: %s\n", line);
 	}
 }
@@ -81,7 +68,7 @@ static enum phial_status take_arguments(struct hook *hook, int argc, char **argv
 			return phial_fail(err, PHIAL_USAGE, 0, "--workload: the name is too long");
 		}
 	}
-	if (hook->run_dir[0] != '/' || strlen(hook->run_dir) > RUN_DIR_MAX_BYTES) {
+	if (hook->run_dir[0] != '/' || strlen(hook->run_dir) > PHIAL_INJECT_RUN_DIR_MAX_BYTES) {
 		return phial_fail(err, PHIAL_USAGE, 0, "--run-dir: not an absolute path");
 	}
 	return PHIAL_OK;
@@ -135,40 +122,17 @@ static enum phial_status read_state(struct hook *hook, struct phial_error *err)
 static enum phial_status look_for_grant(struct hook *hook, bool *ret_may_grant,
 					struct phial_error *err)
 {
-	char prefix[RUN_DIR_MAX_BYTES + 32];
-	phial_auto_free uint8_t *config = NULL;
-	size_t length;
-	struct stat found;
+	enum phial_status status = phial_inject_open_config("config.json", &hook->config_fd, err);
 
-	hook->config_fd = open("config.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (hook->config_fd < 0 || fstat(hook->config_fd, &found) != 0) {
-		return phial_fail(err, PHIAL_REFUSED, errno,
-				  "config.json in the working directory (this hook belongs to the "
-				  "createRuntime or prestart stage)");
+	if (status != PHIAL_OK) {
+		return phial_fail_prefix(err, "in the working directory (this hook belongs to the "
+					      "createRuntime or prestart stage)");
 	}
-	if (!S_ISREG(found.st_mode)) {
-		return phial_fail(err, PHIAL_REFUSED, 0, "config.json is not a regular file");
-	}
-	*ret_may_grant = true;
 	if (hook->request.start.workload[0] != '\0') {
+		*ret_may_grant = true;
 		return PHIAL_OK;
 	}
-	enum phial_status status =
-		phial_read_all(hook->config_fd, CONFIG_SCAN_MAX_BYTES, &config, &length, err);
-
-	if (status == PHIAL_TOO_LARGE) {
-		return PHIAL_OK; /* nobody knows what is in there: the agent will refuse it */
-	}
-	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "config.json");
-	}
-	(void)snprintf(prefix, sizeof(prefix), "%s/" PHIAL_WORKLOAD_DIR_NAME "/", hook->run_dir);
-	*ret_may_grant =
-		phial_inject_may_grant((struct phial_span){ (const char *)config, length }, prefix);
-	if (lseek(hook->config_fd, 0, SEEK_SET) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "rewind config.json");
-	}
-	return PHIAL_OK;
+	return phial_inject_config_may_grant(hook->config_fd, hook->run_dir, ret_may_grant, err);
 }
 
 /* Stage 4. Should: put the request to the agent. Mustn't: keep a capability that is not needed. */

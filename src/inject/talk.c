@@ -17,6 +17,22 @@
 #define CONNECT_PAUSE_MS 50   /* 100 times: five seconds */
 #define ANSWER_LIMIT_MS	 9000 /* the alarm comes at ten seconds */
 
+bool phial_inject_next_problem(struct phial_span *rest, char *line, size_t line_bytes)
+{
+	struct phial_span part;
+
+	while (phial_next_line(rest, &part, NULL)) {
+		if (part.length == 0 || !phial_span_copy(part, line, line_bytes)) {
+			continue;
+		}
+		for (char *c = line; *c != '\0'; c++) {
+			*c = *c >= 0x20 && *c < 0x7f ? *c : '?';
+		}
+		return true;
+	}
+	return false;
+}
+
 enum phial_status phial_inject_connect(const char *run_dir, int *ret_fd, struct phial_error *err)
 {
 	const struct timespec pause = { 0, CONNECT_PAUSE_MS * 1000000L };

@@ -3,12 +3,21 @@
 #ifndef PHIAL_INJECT_TALK_H
 #define PHIAL_INJECT_TALK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <phial/error.h>
 
+#include "base/parse.h"
 #include "mount/mount.h"
 #include "wire/hook_protocol.h"
+
+/*
+ * Take the next problem off a text that holds one a line (a verdict's, or an error's): line gets
+ * it, with every byte that is no plain text as '?'; empty lines and those that do not fit are left
+ * out. rest: moved on. Returns false after the last one. Pure.
+ */
+bool phial_inject_next_problem(struct phial_span *rest, char *line, size_t line_bytes);
 
 /*
  * Connect to RUN_DIR/hook.sock; tries for five seconds while nobody listens. ret_fd: close-on-exec.
