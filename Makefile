@@ -38,7 +38,7 @@ endif
 ROOMS     := base crypt sealed json store keyring policy oci mount wire inject host
 LIB_ROOMS := base crypt sealed
 DOORS     := cli agent hook
-PROGRAMS  := $(BUILD)/phial $(BUILD)/phiald $(BUILD)/phial-hook
+PROGRAMS  := $(BUILD)/phial $(BUILD)/phiald $(BUILD)/phial-hook $(BUILD)/phial-init
 LIBRARIES := $(BUILD)/libphial.a $(BUILD)/libphial.so.0
 
 # --- flags -------------------------------------------------------------------
@@ -93,6 +93,8 @@ MUSL_ROOMS   := base mount wire inject
 MUSL_SOURCES := $(filter-out src/base/secret.c,$(wildcard $(call room_sources,$(MUSL_ROOMS))))
 MUSL_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(MUSL_SOURCES))
 HOOK_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(wildcard src/hook/*.c))
+# phial-init too, from base and wire alone (tests/style/layers.py): it runs inside containers.
+INIT_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(wildcard src/init/*.c))
 
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 KERNEL_TESTS := $(patsubst tests/kernel/%.c,$(BUILD)/tests/kernel/%,$(wildcard tests/kernel/*.c))
@@ -202,6 +204,10 @@ musl_link = gcc -static-pie -nostdlib -nostartfiles -Wl,--no-dynamic-linker,-z,t
 $(BUILD)/phial-hook: $(HOOK_OBJECTS) $(BUILD)/musl/librooms.a
 	$(call say,LD,$@)
 	$(Q)$(call musl_link,$(HOOK_OBJECTS) $(BUILD)/musl/librooms.a)
+
+$(BUILD)/phial-init: $(INIT_OBJECTS) $(BUILD)/musl/librooms.a
+	$(call say,LD,$@)
+	$(Q)$(call musl_link,$(INIT_OBJECTS) $(BUILD)/musl/librooms.a)
 
 # --- tests -------------------------------------------------------------------
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/librooms.a $(AGENT_OBJECTS) $(CLI_TESTED)
@@ -342,6 +348,7 @@ install: all
 	$(call put,755,$(BUILD)/phial,$(BINDIR))
 	$(call put,755,$(BUILD)/phiald,$(SBINDIR))
 	$(call put,755,$(BUILD)/phial-hook,$(LIBEXECDIR))
+	$(call put,755,$(BUILD)/phial-init,$(LIBEXECDIR))
 	$(call put,644,$(BUILD)/libphial.a,$(LIBDIR))
 	$(call put,644,$(BUILD)/libphial.so.0,$(LIBDIR))
 	$(Q)ln -sf libphial.so.0 $(DESTDIR)$(LIBDIR)/libphial.so
@@ -362,6 +369,7 @@ install: all
 # Removes what install put there, and folders only if they are phial's own.
 uninstall:
 	$(Q)rm -f $(addprefix $(DESTDIR),$(BINDIR)/phial $(SBINDIR)/phiald $(LIBEXECDIR)/phial-hook \
+		$(LIBEXECDIR)/phial-init \
 		$(LIBDIR)/libphial.a $(LIBDIR)/libphial.so.0 $(LIBDIR)/libphial.so \
 		$(addprefix $(INCLUDEDIR)/phial/,$(notdir $(HEADERS))) $(LIBDIR)/pkgconfig/phial.pc \
 		$(foreach page,$(MAN_PAGES),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: ISC
 # What was linked is what the Makefile asked for: position independent, read-only relocations,
-# no executable stack; the hook without interpreter and libraries; libphial exports its API only.
+# no executable stack; the static programs without interpreter and libraries; libphial exports its
+# API only.
 . "$(dirname "$0")/../lib.sh"
 need readelf
 
 headers() { readelf -W -l "$1"; }
 dynamic() { readelf -W -d "$1"; }
 
-for program in "$PHIAL" "$PHIALD" "$HOOK" "$BUILD/libphial.so.0"; do
+for program in "$PHIAL" "$PHIALD" "$HOOK" "$INIT" "$BUILD/libphial.so.0"; do
 	name=${program##*/}
 	[ -e "$program" ] || bail "$program was not built"
 	like "$(readelf -W -h "$program")" 'Type: +DYN' "$name: position independent"
@@ -24,9 +25,12 @@ for program in "$PHIAL" "$PHIALD"; do
 	like "$(readelf -W --dyn-syms "$program")" '_chk(@|$| )' "${program##*/}: fortified calls"
 done
 
-unlike "$(headers "$HOOK")" 'INTERP' "phial-hook: no interpreter"
-unlike "$(dynamic "$HOOK")" 'NEEDED' "phial-hook: no library"
-unlike "$(strings -a "$HOOK" | grep -i glibc)" 'GLIBC|GNU C Library' "phial-hook: not glibc's code"
+for program in "$HOOK" "$INIT"; do
+	name=${program##*/}
+	unlike "$(headers "$program")" 'INTERP' "$name: no interpreter"
+	unlike "$(dynamic "$program")" 'NEEDED' "$name: no library"
+	unlike "$(strings -a "$program" | grep -i glibc)" 'GLIBC|GNU C Library' "$name: not glibc's code"
+done
 
 exported() { readelf -W --dyn-syms "$1" | awk '$7 != "UND" && $5 ~ /GLOBAL|WEAK/ { print $8 }'; }
 EXPORTED=$(exported "$BUILD/libphial.so.0")
