@@ -20,6 +20,7 @@ done <<EOT
 755 $PREFIX/bin/phial
 755 $PREFIX/sbin/phiald
 755 $PREFIX/libexec/phial/phial-hook
+755 $PREFIX/libexec/phial/phial-init
 644 $PREFIX/lib/libphial.a
 644 $PREFIX/lib/libphial.so.0
 644 $PREFIX/lib/pkgconfig/phial.pc
