@@ -53,6 +53,7 @@ podman_write_conf() {
 		hooks_dir = ["$PODMAN_HOOKS"]
 		lock_type = "file"
 		runtime = "${CONTAINER_RUNTIME:-runc}"
+		stop_timeout = 1
 		tmp_dir = "$PODMAN_DIR/libpod"
 		volume_path = "$PODMAN_DIR/volumes"
 		[network]
