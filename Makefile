@@ -38,7 +38,8 @@ endif
 ROOMS     := base crypt sealed json store keyring policy oci mount wire inject host
 LIB_ROOMS := base crypt sealed
 DOORS     := cli agent hook
-PROGRAMS  := $(BUILD)/phial $(BUILD)/phiald $(BUILD)/phial-hook $(BUILD)/phial-init
+PROGRAMS  := $(BUILD)/phial $(BUILD)/phiald $(BUILD)/phial-hook $(BUILD)/phial-init \
+	$(BUILD)/phial-runtime
 LIBRARIES := $(BUILD)/libphial.a $(BUILD)/libphial.so.0
 
 # --- flags -------------------------------------------------------------------
@@ -87,12 +88,14 @@ CLI_OBJECTS  := $(call objects,src/cli/*.c)
 # Everything of the agent but its main(), so that unit tests can link it.
 AGENT_OBJECTS := $(filter-out $(BUILD)/obj/src/agent/main.o,$(call objects,src/agent/*.c))
 CLI_TESTED    := $(filter-out $(BUILD)/obj/src/cli/main.o,$(CLI_OBJECTS))
+RUNTIME_TESTED := $(filter-out $(BUILD)/obj/src/runtime/main.o,$(call objects,src/runtime/*.c))
 
 # The hook is static-pie on musl: no libsodium, no JSON, no name service.
 MUSL_ROOMS   := base mount wire inject
 MUSL_SOURCES := $(filter-out src/base/secret.c,$(wildcard $(call room_sources,$(MUSL_ROOMS))))
 MUSL_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(MUSL_SOURCES))
 HOOK_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(wildcard src/hook/*.c))
+RUNTIME_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(wildcard src/runtime/*.c))
 # phial-init too, from base and wire alone (tests/style/layers.py): it runs inside containers.
 INIT_OBJECTS := $(patsubst %.c,$(BUILD)/musl/%.o,$(wildcard src/init/*.c))
 
@@ -209,13 +212,19 @@ $(BUILD)/phial-init: $(INIT_OBJECTS) $(BUILD)/musl/librooms.a
 	$(call say,LD,$@)
 	$(Q)$(call musl_link,$(INIT_OBJECTS) $(BUILD)/musl/librooms.a)
 
+$(BUILD)/phial-runtime: $(RUNTIME_OBJECTS) $(BUILD)/musl/librooms.a
+	$(call say,LD,$@)
+	$(Q)$(call musl_link,$(RUNTIME_OBJECTS) $(BUILD)/musl/librooms.a)
+
 # --- tests -------------------------------------------------------------------
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/librooms.a $(AGENT_OBJECTS) $(CLI_TESTED)
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/librooms.a $(AGENT_OBJECTS) $(CLI_TESTED) \
+		$(RUNTIME_TESTED)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(ALL_LDFLAGS) $(shell sed -n 's|^/\* link: \(.*\) \*/$$|\1|p' tests/unit/$*.c) \
 		$< $(if $(findstring test_agent,$*),$(AGENT_OBJECTS)) \
-		$(if $(findstring test_cli,$*),$(CLI_TESTED)) $(BUILD)/librooms.a $(LIBS_TEST) -o $@
+		$(if $(findstring test_cli,$*),$(CLI_TESTED)) \
+		$(if $(findstring test_runtime,$*),$(RUNTIME_TESTED)) $(BUILD)/librooms.a $(LIBS_TEST) -o $@
 
 $(BUILD)/tests/kernel/%: $(BUILD)/obj/tests/kernel/%.o $(BUILD)/librooms.a
 	@mkdir -p $(@D)
@@ -349,6 +358,8 @@ install: all
 	$(call put,755,$(BUILD)/phiald,$(SBINDIR))
 	$(call put,755,$(BUILD)/phial-hook,$(LIBEXECDIR))
 	$(call put,755,$(BUILD)/phial-init,$(LIBEXECDIR))
+	$(call put,755,$(BUILD)/phial-runtime,$(LIBEXECDIR))
+	$(Q)ln -sf phial-runtime $(DESTDIR)$(LIBEXECDIR)/phial-runtime-crun
 	$(call put,644,$(BUILD)/libphial.a,$(LIBDIR))
 	$(call put,644,$(BUILD)/libphial.so.0,$(LIBDIR))
 	$(Q)ln -sf libphial.so.0 $(DESTDIR)$(LIBDIR)/libphial.so
@@ -369,7 +380,7 @@ install: all
 # Removes what install put there, and folders only if they are phial's own.
 uninstall:
 	$(Q)rm -f $(addprefix $(DESTDIR),$(BINDIR)/phial $(SBINDIR)/phiald $(LIBEXECDIR)/phial-hook \
-		$(LIBEXECDIR)/phial-init \
+		$(LIBEXECDIR)/phial-init $(LIBEXECDIR)/phial-runtime $(LIBEXECDIR)/phial-runtime-crun \
 		$(LIBDIR)/libphial.a $(LIBDIR)/libphial.so.0 $(LIBDIR)/libphial.so \
 		$(addprefix $(INCLUDEDIR)/phial/,$(notdir $(HEADERS))) $(LIBDIR)/pkgconfig/phial.pc \
 		$(foreach page,$(MAN_PAGES),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \

@@ -10,8 +10,8 @@
 #	finish
 #
 # Set here: ROOT (the source), BUILD (absolute), WORK (this test's folder, mode 0711), PHIAL,
-# PHIALD, HOOK, INIT (the programs). Everything below WORK is unmounted and removed at the end, and
-# every process begun with `start` is ended, whatever happened.
+# PHIALD, HOOK, INIT, RUNTIME (the programs). Everything below WORK is unmounted and removed at the
+# end, and every process begun with `start` is ended, whatever happened.
 #
 # shellcheck shell=bash disable=SC2034
 
@@ -26,6 +26,7 @@ esac
 PHIAL=$BUILD/phial
 PHIALD=$BUILD/phiald
 HOOK=$BUILD/phial-hook
+RUNTIME=$BUILD/phial-runtime
 INIT=$BUILD/phial-init
 
 TEST_BEGAN=$(date +%s)

@@ -21,6 +21,7 @@ done <<EOT
 755 $PREFIX/sbin/phiald
 755 $PREFIX/libexec/phial/phial-hook
 755 $PREFIX/libexec/phial/phial-init
+755 $PREFIX/libexec/phial/phial-runtime
 644 $PREFIX/lib/libphial.a
 644 $PREFIX/lib/libphial.so.0
 644 $PREFIX/lib/pkgconfig/phial.pc
@@ -33,6 +34,8 @@ done <<EOT
 644 $PREFIX/share/fish/vendor_completions.d/phial.fish
 644 /usr/share/containers/oci/hooks.d/50-phial.json
 EOT
+is "$(readlink "$DEST$PREFIX/libexec/phial/phial-runtime-crun")" phial-runtime \
+	"phial-runtime-crun is phial-runtime by another name"
 is "$(readlink "$DEST$PREFIX/lib/libphial.so")" libphial.so.0 "libphial.so points to libphial.so.0"
 
 for page in "$ROOT"/docs/man/*.[1-8]; do

@@ -8,7 +8,7 @@ need readelf
 headers() { readelf -W -l "$1"; }
 dynamic() { readelf -W -d "$1"; }
 
-for program in "$PHIAL" "$PHIALD" "$HOOK" "$INIT" "$BUILD/libphial.so.0"; do
+for program in "$PHIAL" "$PHIALD" "$HOOK" "$INIT" "$RUNTIME" "$BUILD/libphial.so.0"; do
 	name=${program##*/}
 	[ -e "$program" ] || bail "$program was not built"
 	like "$(readelf -W -h "$program")" 'Type: +DYN' "$name: position independent"
@@ -25,7 +25,7 @@ for program in "$PHIAL" "$PHIALD"; do
 	like "$(readelf -W --dyn-syms "$program")" '_chk(@|$| )' "${program##*/}: fortified calls"
 done
 
-for program in "$HOOK" "$INIT"; do
+for program in "$HOOK" "$INIT" "$RUNTIME"; do
 	name=${program##*/}
 	unlike "$(headers "$program")" 'INTERP' "$name: no interpreter"
 	unlike "$(dynamic "$program")" 'NEEDED' "$name: no library"
