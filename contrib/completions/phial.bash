@@ -8,7 +8,7 @@ _phial() {
 	local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]-} words= names=
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words='init join keygen host signer seal unseal inspect verify ls policy status reload setup help --version'
+		words='init join keygen host signer seal unseal run inspect verify ls policy status reload setup help --version'
 	else
 		case $command/${COMP_WORDS[2]-} in
 		host/add|host/ls|host/rm|signer/keygen|signer/add|signer/ls|signer/rm|policy/check|policy/sign|setup/podman) command="$command ${COMP_WORDS[2]}" ;;
@@ -26,6 +26,7 @@ _phial() {
 		'signer rm') words='--dry-run --passphrase-fd --store --help' names=$(_phial_names phial signer ls) ;;
 		'seal') words='--from --not-after --mode --owner --recipient -r --signer -s --output -o --trim-newline --keep-newline --allow-empty --passphrase-fd --store --help' names=$(_phial_names phial ls) ;;
 		'unseal') words='--identity -i --signers --reveal --insecure-unsigned --passphrase-fd --store --help' names=$(_phial_names phial ls) ;;
+		'run') words='--file-env --env --identity -i --passphrase-fd --store --help' ;;
 		'inspect') words='--json --help' ;;
 		'verify') words='--help' ;;
 		'ls') words='--json --store --help' ;;
@@ -35,7 +36,7 @@ _phial() {
 		'reload') words='--run-dir --help' ;;
 		'setup') words='--store --trust --print --remove --purge --root --help' ;;
 		'setup podman') words='--print --remove --hooks-dir --root --help' ;;
-		help) words='init join keygen host signer seal unseal inspect verify ls policy status reload setup' ;;
+		help) words='init join keygen host signer seal unseal run inspect verify ls policy status reload setup' ;;
 		esac
 		case $COMP_CWORD/${COMP_WORDS[1]} in
 		2/host) words="add ls rm" names= ;;

@@ -6,8 +6,10 @@
 #ifndef PHIAL_CLI_CLI_H
 #define PHIAL_CLI_CLI_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <phial/error.h>
 
@@ -36,6 +38,12 @@ struct phial_cli_option {
 
 struct phial_cli_command;
 
+/* What main() changed for phial itself and execve(2) would keep: a program gets it as it was. */
+struct phial_cli_inherited {
+	mode_t umask;
+	struct sigaction on_sigpipe;
+};
+
 /* A parsed command line; points into argv. */
 struct phial_cli_call {
 	const struct phial_cli_command *command;
@@ -45,6 +53,8 @@ struct phial_cli_call {
 	size_t repeated_count;
 	char *const *operands;
 	size_t operand_count;
+	char *const *program; /* what stands behind "--", ends with NULL; NULL if none is taken */
+	const struct phial_cli_inherited *inherited; /* set by main() */
 };
 
 /*
@@ -66,6 +76,9 @@ struct phial_cli_command {
 
 /* Every command, in the order of help; ends with an entry without a name. */
 extern const struct phial_cli_command phial_cli_commands[];
+
+/* Does a command start a program that stands behind "--"? Its operands say so. */
+bool phial_cli_takes_program(const struct phial_cli_command *command);
 
 /* The operand at an index, or NULL if it was not given. */
 const char *phial_cli_operand(const struct phial_cli_call *call, size_t index);
@@ -99,7 +112,7 @@ void phial_cli_print_list(void);
 /* The commands; each in the file of its name. */
 phial_cli_run_fn phial_cli_init, phial_cli_join, phial_cli_keygen, phial_cli_signer_keygen,
 	phial_cli_host_add, phial_cli_host_ls, phial_cli_host_rm, phial_cli_signer_add,
-	phial_cli_signer_ls, phial_cli_signer_rm, phial_cli_seal, phial_cli_unseal,
+	phial_cli_signer_ls, phial_cli_signer_rm, phial_cli_seal, phial_cli_unseal, phial_cli_run,
 	phial_cli_inspect, phial_cli_verify, phial_cli_ls, phial_cli_policy_check,
 	phial_cli_policy_sign, phial_cli_reload, phial_cli_status, phial_cli_setup,
 	phial_cli_setup_podman;
@@ -108,8 +121,8 @@ phial_cli_run_fn phial_cli_init, phial_cli_join, phial_cli_keygen, phial_cli_sig
 extern const struct phial_cli_option phial_cli_init_options[], phial_cli_join_options[],
 	phial_cli_keygen_options[], phial_cli_trust_add_options[], phial_cli_trust_ls_options[],
 	phial_cli_trust_rm_options[], phial_cli_seal_options[], phial_cli_unseal_options[],
-	phial_cli_inspect_options[], phial_cli_verify_options[], phial_cli_ls_options[],
-	phial_cli_policy_check_options[], phial_cli_policy_sign_options[],
+	phial_cli_run_options[], phial_cli_inspect_options[], phial_cli_verify_options[],
+	phial_cli_ls_options[], phial_cli_policy_check_options[], phial_cli_policy_sign_options[],
 	phial_cli_reload_options[], phial_cli_status_options[], phial_cli_setup_options[],
 	phial_cli_setup_podman_options[];
 

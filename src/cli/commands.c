@@ -39,6 +39,8 @@ const struct phial_cli_command phial_cli_commands[] = {
 	  phial_cli_seal_options, 1, 1 },
 	{ "unseal", phial_cli_unseal, "NAME|FILE", "verify and open a secret to stdout",
 	  phial_cli_unseal_options, 1, 1 },
+	{ "run", phial_cli_run, "[WORKLOAD] -- CMD [ARG...]",
+	  "run a command here with a workload's secrets", phial_cli_run_options, 0, 1 },
 	{ "inspect", phial_cli_inspect, "FILE...", "show all of a sealed file but the value",
 	  phial_cli_inspect_options, 1, MANY },
 	{ "verify", phial_cli_verify, "[DIR]", "check every file of a store",
@@ -62,6 +64,11 @@ const struct phial_cli_command phial_cli_commands[] = {
 const char *phial_cli_operand(const struct phial_cli_call *call, size_t index)
 {
 	return index < call->operand_count ? call->operands[index] : NULL;
+}
+
+bool phial_cli_takes_program(const struct phial_cli_command *command)
+{
+	return strstr(command->operands, "-- CMD") != NULL;
 }
 
 /* How many of the words begin with the command's name; 0 if they do not. */
@@ -234,6 +241,22 @@ static enum phial_status check_operands(const struct phial_cli_call *call, struc
 			  "an argument too many (not shown), see phial help %s", command->name);
 }
 
+/* Find the program, and end the command's own arguments before it: getopt_long(3) would mix them. */
+static enum phial_status cut_program(struct phial_cli_call *call, int *argc, char *argv[],
+				     struct phial_error *err)
+{
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--") == 0 && i + 1 < *argc) {
+			call->program = argv + i + 1;
+			*argc = i;
+			return PHIAL_OK;
+		}
+	}
+	return phial_fail(err, PHIAL_USAGE, 0,
+			  "what to run stands behind \"--\": phial %s %s (see phial help %s)",
+			  call->command->name, call->command->operands, call->command->name);
+}
+
 enum phial_status phial_cli_parse(const struct phial_cli_command *command, int argc, char *argv[],
 				  struct phial_cli_call *ret_call, struct phial_error *err)
 {
@@ -241,6 +264,13 @@ enum phial_status phial_cli_parse(const struct phial_cli_command *command, int a
 
 	make_tables(command, &tables);
 	*ret_call = (struct phial_cli_call){ .command = command };
+	if (phial_cli_takes_program(command)) {
+		enum phial_status status = cut_program(ret_call, &argc, argv, err);
+
+		if (status != PHIAL_OK) {
+			return status;
+		}
+	}
 	opterr = 0;
 	optind = 0; /* glibc: start anew, also in tests that parse many times */
 	for (;;) {

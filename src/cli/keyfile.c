@@ -59,6 +59,10 @@ static enum phial_status read_given(struct phial_cli_passphrases *passphrases,
 	if (status == PHIAL_OK) {
 		status = phial_secret_read_fd(given, (int)fd, err);
 	}
+	/* A program that phial runs could read a file once more. */
+	if (status == PHIAL_OK && fd > STDERR_FILENO && fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0) {
+		status = phial_fail(err, PHIAL_SYSTEM, errno, "close on exec");
+	}
 	if (status != PHIAL_OK) {
 		return phial_fail_prefix(err, "--passphrase-fd");
 	}

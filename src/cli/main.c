@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <phial/error.h>
 
@@ -46,7 +47,9 @@ static bool asks_for_help(int argc, char *const argv[])
 	return false;
 }
 
-static enum phial_status run_command(int argc, char *argv[], struct phial_error *err)
+static enum phial_status run_command(int argc, char *argv[],
+				     const struct phial_cli_inherited *inherited,
+				     struct phial_error *err)
 {
 	const struct phial_cli_command *command = NULL;
 	struct phial_cli_call call;
@@ -62,16 +65,19 @@ static enum phial_status run_command(int argc, char *argv[], struct phial_error 
 	}
 	/* The last word of the name stands where getopt_long() expects a program's name. */
 	status = phial_cli_parse(command, argc - words + 1, argv + words - 1, &call, err);
+	/* A program that the caller starts through phial gets what the caller opened for it. */
+	if (status == PHIAL_OK && !phial_cli_takes_program(command)) {
+		status = phial_close_inherited_on_exec(err);
+	}
+	call.inherited = inherited;
 	return status == PHIAL_OK ? command->run(&call, err) : status;
 }
 
-static enum phial_status run(int argc, char *argv[], struct phial_error *err)
+static enum phial_status run(int argc, char *argv[], const struct phial_cli_inherited *inherited,
+			     struct phial_error *err)
 {
 	enum phial_status status = phial_process_harden(err);
 
-	if (status == PHIAL_OK) {
-		status = phial_close_inherited_on_exec(err);
-	}
 	if (status != PHIAL_OK) {
 		return status;
 	}
@@ -83,16 +89,18 @@ static enum phial_status run(int argc, char *argv[], struct phial_error *err)
 			 strcmp(argv[0], "-h") == 0)) {
 		return run_help(argc - 1, argv + 1, err);
 	}
-	return run_command(argc, argv, err);
+	return run_command(argc, argv, inherited, err);
 }
 
 int main(int argc, char *argv[])
 {
 	struct phial_error err = { 0 };
-
+	struct phial_cli_inherited inherited = { .umask = umask(077) };
 	/* A reader that goes away shows as EPIPE, which is reported like any failed write. */
-	signal(SIGPIPE, SIG_IGN);
-	enum phial_status status = run(argc - 1, argv + 1, &err);
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	sigaction(SIGPIPE, &ignore, &inherited.on_sigpipe);
+	enum phial_status status = run(argc - 1, argv + 1, &inherited, &err);
 
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		if (status == PHIAL_OK) {

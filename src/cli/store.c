@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "cli/config.h"
+#include "cli/format.h"
 
 enum phial_status phial_cli_store_locate(const char *start, struct phial_cli_store *ret_store,
 					 struct phial_error *err)
@@ -140,6 +142,19 @@ enum phial_status phial_cli_sealed_read(int store_fd, const char *name,
 				  says);
 	}
 	return PHIAL_OK;
+}
+
+enum phial_status phial_cli_sealed_check_expiry(const struct phial_cli_sealed *sealed,
+						struct phial_error *err)
+{
+	int64_t not_after_s = phial_sealed_get_header(sealed->sealed)->not_after_s;
+	char text[PHIAL_TIME_TEXT_BYTES];
+
+	if (not_after_s == 0 || phial_cli_now_s() < not_after_s) {
+		return PHIAL_OK;
+	}
+	phial_format_time(not_after_s, text);
+	return phial_fail(err, PHIAL_EXPIRED, 0, "expired at %s: seal a new value", text);
 }
 
 const struct phial_trust_entry *phial_cli_find_signer(const struct phial_trust_list *list,

@@ -85,6 +85,10 @@ PHIAL_CHECKED enum phial_status phial_cli_sealed_read(int store_fd, const char *
 						      struct phial_cli_sealed *sealed,
 						      struct phial_error *err);
 
+/* Is it still good by this machine's clock? Returns PHIAL_OK or PHIAL_EXPIRED. */
+PHIAL_CHECKED enum phial_status phial_cli_sealed_check_expiry(const struct phial_cli_sealed *sealed,
+							      struct phial_error *err);
+
 /* Free what it holds and leave it empty. */
 void phial_cli_sealed_free(struct phial_cli_sealed *sealed);
 

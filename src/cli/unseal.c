@@ -8,12 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/parse.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/config.h"
-#include "cli/format.h"
 #include "cli/keyfile.h"
 #include "cli/store.h"
 
@@ -195,18 +193,6 @@ static enum phial_status verify(struct unseal_job *job, const char *operand,
 	return verify_by_store(job, operand, err);
 }
 
-static enum phial_status check_expiry(const struct unseal_job *job, struct phial_error *err)
-{
-	int64_t not_after_s = phial_sealed_get_header(job->sealed.sealed)->not_after_s;
-	char text[PHIAL_TIME_TEXT_BYTES];
-
-	if (not_after_s == 0 || phial_cli_now_s() < not_after_s) {
-		return PHIAL_OK;
-	}
-	phial_format_time(not_after_s, text);
-	return phial_fail(err, PHIAL_EXPIRED, 0, "expired at %s: seal a new value", text);
-}
-
 static enum phial_status open_and_write(struct unseal_job *job, struct phial_error *err)
 {
 	phial_auto_passphrases struct phial_cli_passphrases passphrases = {
@@ -243,7 +229,7 @@ static enum phial_status run_job(struct unseal_job *job, const char *operand,
 	}
 	status = verify(job, operand, err);
 	if (status == PHIAL_OK) {
-		status = check_expiry(job, err);
+		status = phial_cli_sealed_check_expiry(&job->sealed, err);
 	}
 	if (status != PHIAL_OK) {
 		return phial_fail_prefix(err, "%s",

@@ -149,6 +149,53 @@ static void test_parse_refuses(void **state)
 	}
 }
 
+static const struct phial_cli_option no_options[] = {
+	{ 0 },
+};
+static const struct phial_cli_command starter = {
+	.name = "start",
+	.operands = "[A] -- CMD [ARG...]",
+	.options = no_options,
+	.operands_max = 1,
+};
+
+/* What stands behind the first "--" is the program's, whatever it looks like. */
+static void test_parse_program(void **state)
+{
+	static const struct {
+		const char *words[8];
+		size_t operands;
+		size_t program; /* index of its first word; 0: refused */
+	} cases[] = {
+		{ { "start", "--", "x" }, 0, 2 },
+		{ { "start", "a", "--", "x", "--", "-y" }, 1, 3 },
+		{ { "start", "--", "--" }, 0, 2 },
+		{ { "start", "a" }, 0, 0 },
+		{ { "start", "a", "--" }, 0, 0 },
+		{ { "start", "a", "b", "--", "x" }, 0, 0 },
+		{ { "start", "-x", "--", "x" }, 0, 0 },
+	};
+
+	(void)state;
+	assert_false(phial_cli_takes_program(&command));
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		struct phial_cli_call call;
+		char *words[8];
+
+		memcpy(words, cases[i].words, sizeof(words));
+		enum phial_status status =
+			phial_cli_parse(&starter, (int)count_words(words), words, &call, NULL);
+
+		if (cases[i].program == 0) {
+			assert_int_equal(status, PHIAL_USAGE);
+			continue;
+		}
+		assert_int_equal(status, PHIAL_OK);
+		assert_int_equal(call.operand_count, cases[i].operands);
+		assert_ptr_equal(call.program, words + cases[i].program);
+	}
+}
+
 /* The table itself: within the limits that the parser's tables have. */
 static void test_table(void **state)
 {
@@ -172,9 +219,8 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_parse_refuses),
+		cmocka_unit_test(test_find),	      cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_parse_refuses), cmocka_unit_test(test_parse_program),
 		cmocka_unit_test(test_table),
 	};
 
