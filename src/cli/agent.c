@@ -324,25 +324,31 @@ static void print_containers(const struct phial_json *root)
 	}
 }
 
-/* The agent's container, and what this host says of it. */
-static void add_container(struct phial_json *containers, const struct phial_json *container)
+void phial_cli_add_grade(struct phial_json *object, const struct phial_json *container)
 {
-	struct phial_json *copy = phial_json_add_object(containers, NULL);
 	phial_auto_text struct phial_text reasons = { .max = REASONS_MAX_BYTES };
 	enum phial_grade grade = phial_cli_grade(container, &reasons);
 	char *rest = reasons.bytes;
 
-	for (const struct phial_json *m = phial_json_first(container); m; m = phial_json_next(m)) {
-		phial_json_add_copy(copy, phial_json_key(m), m);
-	}
-	phial_json_add_string(copy, "grade", phial_grade_text(grade));
-	struct phial_json *why = phial_json_add_array(copy, "why");
+	phial_json_add_string(object, "grade", phial_grade_text(grade));
+	struct phial_json *why = phial_json_add_array(object, "why");
 
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
 		if (*line != '\0') {
 			phial_json_add_string(why, NULL, line);
 		}
 	}
+}
+
+/* The agent's container, and what this host says of it. */
+static void add_container(struct phial_json *containers, const struct phial_json *container)
+{
+	struct phial_json *copy = phial_json_add_object(containers, NULL);
+
+	for (const struct phial_json *m = phial_json_first(container); m; m = phial_json_next(m)) {
+		phial_json_add_copy(copy, phial_json_key(m), m);
+	}
+	phial_cli_add_grade(copy, container);
 }
 
 /* The agent sees no /proc: the grades of containers are added here. */

@@ -45,6 +45,9 @@ bool phial_cli_is_true(const struct phial_json *object, const char *key);
  */
 enum phial_grade phial_cli_grade(const struct phial_json *container, struct phial_text *reasons);
 
+/* Add "grade" and "why" of a container of the document to an object. */
+void phial_cli_add_grade(struct phial_json *object, const struct phial_json *container);
+
 /* The container's id for people: engines' 64 digits are cut to the 12 that engines show. */
 #define PHIAL_CLI_ID_BYTES 130
 void phial_cli_format_id(const struct phial_json *container, char ret_text[PHIAL_CLI_ID_BYTES]);

@@ -52,6 +52,8 @@ const struct phial_cli_command phial_cli_commands[] = {
 	  phial_cli_policy_sign_options, 0, 0 },
 	{ "status", phial_cli_status, "", "what the agent of this host holds and refuses",
 	  phial_cli_status_options, 0, 0 },
+	{ "doctor", phial_cli_doctor, "", "what this host can do, and what is wrong with it",
+	  phial_cli_doctor_options, 0, 0 },
 	{ "reload", phial_cli_reload, "", "let the agent of this host read its store again",
 	  phial_cli_reload_options, 0, 0 },
 	{ "setup", phial_cli_setup, "", "make this host ready for the agent",

@@ -10,14 +10,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/capability.h"
 #include "base/cleanup.h"
 #include "host/file.h"
 
 #define BARE_MAX 4096
+
+static const uint64_t reads_any_file =
+	PHIAL_CAPABILITY(CAP_DAC_OVERRIDE) | PHIAL_CAPABILITY(CAP_DAC_READ_SEARCH);
 
 /* --- mountinfo ---------------------------------------------------------------------------- */
 
@@ -142,6 +147,7 @@ bool phial_container_read_status(const char *status, struct phial_container_fact
 {
 	uint64_t uids[2];
 	uint64_t permitted;
+	uint64_t effective;
 	uint64_t bounding;
 	uint64_t inside[16];
 	uint64_t seccomp;
@@ -149,6 +155,7 @@ bool phial_container_read_status(const char *status, struct phial_container_fact
 
 	if (read_numbers(status, "Uid", 10, uids, 2) != 2 ||
 	    read_numbers(status, "CapPrm", 16, &permitted, 1) != 1 ||
+	    read_numbers(status, "CapEff", 16, &effective, 1) != 1 ||
 	    read_numbers(status, "CapBnd", 16, &bounding, 1) != 1 ||
 	    read_numbers(status, "Seccomp", 10, &seccomp, 1) != 1 ||
 	    read_numbers(status, "NoNewPrivs", 10, &no_new_privileges, 1) != 1) {
@@ -162,6 +169,7 @@ bool phial_container_read_status(const char *status, struct phial_container_fact
 	ret_facts->uid = (uint32_t)uids[1];
 	/* Without no_new_privs a set-user-ID program in the image gets the whole bounding set. */
 	ret_facts->capabilities = permitted | (no_new_privileges != 0 ? 0 : bounding);
+	ret_facts->reads_any_file = (effective & reads_any_file) != 0;
 	ret_facts->has_seccomp = seccomp != 0;
 	ret_facts->has_no_new_privileges = no_new_privileges != 0;
 	ret_facts->joined_pid_namespace = inside[depth - 1] != 1;
@@ -240,6 +248,34 @@ enum phial_status phial_container_look(pid_t pid, const char *target,
 	phial_container_read_mounts(mounts, target, &facts);
 	*ret_facts = facts;
 	return PHIAL_OK;
+}
+
+enum phial_status phial_container_find_owner(pid_t pid, const char *target,
+					     struct phial_secret_owner *ret_owner,
+					     struct phial_error *err)
+{
+	char path[4200];
+	const struct dirent *entry;
+	bool is_found = false;
+	int length = snprintf(path, sizeof(path), "/proc/%d/root%s/..data/", (int)pid, target);
+	DIR *folder = length > 0 && (size_t)length < sizeof(path) ? opendir(path) : NULL;
+
+	if (!folder) {
+		return phial_fail(err, PHIAL_NOT_FOUND, errno, "%s", path);
+	}
+	while (!is_found && (entry = readdir(folder)) != NULL) {
+		struct stat status;
+
+		is_found =
+			fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(status.st_mode);
+		if (is_found) {
+			ret_owner->uid = status.st_uid;
+			ret_owner->is_for_others = (status.st_mode & 044) != 0;
+		}
+	}
+	closedir(folder);
+	return is_found ? PHIAL_OK : phial_fail(err, PHIAL_NOT_FOUND, 0, "no file in %s", path);
 }
 
 /* --- grants that nobody covered --------------------------------------------------------------- */

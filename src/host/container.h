@@ -36,6 +36,20 @@ void phial_container_read_mounts(const char *mountinfo, const char *target,
  */
 bool phial_container_read_status(const char *status, struct phial_container_facts *ret_facts);
 
+/* Whose is the first of a container's secrets, as the host counts. */
+struct phial_secret_owner {
+	uint32_t uid;
+	bool is_for_others; /* its group or everybody may read it, too */
+};
+
+/*
+ * Find out. Follows a path through what the container has mounted, which may take for ever: for a
+ * child that is killed. Returns PHIAL_OK; PHIAL_NOT_FOUND when there is no file; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_container_find_owner(pid_t pid, const char *target,
+							   struct phial_secret_owner *ret_owner,
+							   struct phial_error *err);
+
 /* A process that sees a workload's directory where secrets should be. */
 struct phial_bare_grant {
 	pid_t pid; /* the lowest of its mount namespace */
