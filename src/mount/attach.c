@@ -9,14 +9,21 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 #include "base/io.h"
 #include "base/parse.h"
 #include "mount/place.h"
 #include "mount/sys.h"
+
+#ifndef AT_EMPTY_PATH
+#define AT_EMPTY_PATH 0x1000
+#endif
 
 #define COMPONENT_BYTES	    256
 #define MOUNTINFO_MAX_BYTES ((size_t)16 * 1024 * 1024)
@@ -25,6 +32,7 @@
 
 /* What the walk carries from step to step. */
 struct walk {
+	const struct phial_target *target;
 	const char *path; /* the target, for messages */
 	uint64_t root_mount_id;
 	int fd; /* the directory reached */
@@ -76,6 +84,21 @@ static enum phial_status open_root(const struct phial_target *target, const char
 		return phial_fail(err, PHIAL_REFUSED, 0,
 				  "the container's root %s is the host's own root", path);
 	}
+	if (target->is_pivoted) {
+		struct phial_place its;
+
+		/* One that has changed its root meant other paths than those that are mounted at. */
+		if (!phial_place_look(target->process_fd, "root", &its)) {
+			return phial_fail(err, errno == ENOENT ? PHIAL_GONE : PHIAL_SYSTEM, errno,
+					  "look at the root of process %d", (int)target->pid);
+		}
+		if (its.mount_id != root.mount_id || !phial_place_is_same_file(&its, &root)) {
+			return phial_fail(
+				err, PHIAL_REFUSED, 0,
+				"process %d has another root than its container (a chroot)",
+				(int)target->pid);
+		}
+	}
 	walk->root_mount_id = root.mount_id;
 	return PHIAL_OK;
 }
@@ -99,7 +122,64 @@ static enum phial_status step_failure(const struct walk *walk, const char *name,
 	}
 }
 
-/* Make a missing directory, but only on the root mount: anything else may be the host's. */
+/* Read one of a target's mount tables. ret_text: freed by the caller. */
+static enum phial_status read_mountinfo(int fd, uint8_t **ret_text, size_t *ret_length,
+					struct phial_error *err)
+{
+	if (lseek(fd, 0, SEEK_SET) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "read a mount table");
+	}
+	enum phial_status status =
+		phial_read_all(fd, MOUNTINFO_MAX_BYTES, ret_text, ret_length, err);
+
+	return status == PHIAL_OK ? PHIAL_OK : phial_fail_prefix(err, "mount table");
+}
+
+static bool is_memory(int fd, bool *ret_is_read_only)
+{
+	struct statfs found;
+
+	if (fstatfs(fd, &found) != 0) {
+		return false;
+	}
+	*ret_is_read_only = ((uint64_t)found.f_flags & ST_RDONLY) != 0;
+	return found.f_type == TMPFS_MAGIC || found.f_type == RAMFS_MAGIC;
+}
+
+/*
+ * True for a tmpfs that nobody has mounted on the host: engines give containers with a read-only
+ * root one on /run. Asked of memory only, because elsewhere a device number may not say it.
+ */
+static bool is_container_memory(const struct walk *walk, const struct phial_place *place)
+{
+	phial_auto_free uint8_t *text = NULL;
+	size_t length = 0;
+	bool is_read_only;
+
+	return is_memory(walk->fd, &is_read_only) &&
+	       read_mountinfo(walk->target->own_mountinfo_fd, &text, &length, NULL) == PHIAL_OK &&
+	       !phial_mountinfo_has_device((const char *)text, length, place->device);
+}
+
+/*
+ * What engines themselves do for their mount points before they make a root read-only: the flag is
+ * the mount's, not the file system's, and a clone of the mount has its own. Not before the pivot:
+ * what is read-only then was made so on the host.
+ */
+static int make_on_read_only_mount(int dir_fd, const char *name)
+{
+	const struct mount_attr writable = { .attr_clr = MOUNT_ATTR_RDONLY };
+	phial_auto_fd int clone_fd =
+		sys_open_tree(dir_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+	if (clone_fd < 0 || sys_mount_setattr(clone_fd, "", AT_EMPTY_PATH, &writable) != 0) {
+		errno = EROFS;
+		return -1;
+	}
+	return mkdirat(clone_fd, name, 0755);
+}
+
+/* Make a missing directory, but only where nothing is the host's. */
 static enum phial_status make_directory(const struct walk *walk, const char *name,
 					struct phial_error *err)
 {
@@ -108,7 +188,7 @@ static enum phial_status make_directory(const struct walk *walk, const char *nam
 	if (!phial_place_look(walk->fd, "", &place)) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "target %s", walk->path);
 	}
-	if (place.mount_id != walk->root_mount_id) {
+	if (place.mount_id != walk->root_mount_id && !is_container_memory(walk, &place)) {
 		return phial_fail(err, PHIAL_REFUSED, 0,
 				  "target %s: \"%s\" does not exist and lies on a volume; make it "
 				  "there, or grant by a bind mount on the target",
@@ -117,10 +197,21 @@ static enum phial_status make_directory(const struct walk *walk, const char *nam
 	mode_t before = umask(0);
 	int failed = mkdirat(walk->fd, name, 0755);
 
+	if (failed != 0 && errno == EROFS && walk->target->is_pivoted) {
+		failed = make_on_read_only_mount(walk->fd, name);
+	}
 	umask(before);
+	if (failed != 0 && errno == EROFS) {
+		return phial_fail(
+			err, PHIAL_REFUSED, 0,
+			"target %s: \"%s\" does not exist on a read-only file system; make "
+			"it in the image, mount a tmpfs there, or grant by a bind mount on "
+			"the target",
+			walk->path, name);
+	}
 	if (failed != 0 && errno != EEXIST) {
-		return phial_fail(err, errno == EROFS ? PHIAL_REFUSED : PHIAL_SYSTEM, errno,
-				  "target %s: make \"%s\" in the image", walk->path, name);
+		return phial_fail(err, PHIAL_SYSTEM, errno, "target %s: make \"%s\" in the image",
+				  walk->path, name);
 	}
 	return PHIAL_OK;
 }
@@ -201,22 +292,17 @@ static enum phial_status check_empty(const struct walk *walk, struct phial_error
 }
 
 /* Anything mounted on a shared mount would appear on the host, and stay there. */
-static enum phial_status check_not_shared(const struct phial_target *target,
-					  const struct walk *walk, uint64_t mount_id,
+static enum phial_status check_not_shared(const struct walk *walk, uint64_t mount_id,
 					  struct phial_error *err)
 {
 	phial_auto_free uint8_t *text = NULL;
 	size_t length;
 	bool is_shared;
 
-	if (lseek(target->mountinfo_fd, 0, SEEK_SET) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "read the container's mount table");
-	}
-	enum phial_status status =
-		phial_read_all(target->mountinfo_fd, MOUNTINFO_MAX_BYTES, &text, &length, err);
+	enum phial_status status = read_mountinfo(walk->target->mountinfo_fd, &text, &length, err);
 
 	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "the container's mount table");
+		return status;
 	}
 	if (!phial_mountinfo_find((const char *)text, length, mount_id, &is_shared)) {
 		return phial_fail(err, PHIAL_REFUSED, 0,
@@ -232,7 +318,16 @@ static enum phial_status check_not_shared(const struct phial_target *target,
 	return PHIAL_OK;
 }
 
-static enum phial_status check_target(const struct phial_target *target, const struct walk *walk,
+/* What secrets leave behind that were wiped: nothing is in it, and nobody could put anything. */
+static bool is_spent(const struct walk *walk)
+{
+	bool is_read_only = false;
+
+	return is_memory(walk->fd, &is_read_only) && is_read_only &&
+	       check_empty(walk, NULL) == PHIAL_OK;
+}
+
+static enum phial_status check_target(const struct walk *walk,
 				      const struct phial_attach_options *options,
 				      struct phial_error *err)
 {
@@ -247,7 +342,7 @@ static enum phial_status check_target(const struct phial_target *target, const s
 		place.is_mount_root && grant.inode != 0 && phial_place_is_same_file(&place, &grant);
 	enum phial_status status = PHIAL_OK;
 
-	if (!options->may_over && !is_grant) {
+	if (!options->may_over && !is_grant && !(place.is_mount_root && is_spent(walk))) {
 		status = place.is_mount_root
 				 ? phial_fail(err, PHIAL_REFUSED, 0,
 					      "target %s: something else is mounted there (policy "
@@ -256,7 +351,7 @@ static enum phial_status check_target(const struct phial_target *target, const s
 				 : check_empty(walk, err);
 	}
 	if (status == PHIAL_OK) {
-		status = check_not_shared(target, walk, place.mount_id, err);
+		status = check_not_shared(walk, place.mount_id, err);
 	}
 	return status;
 }
@@ -265,7 +360,7 @@ enum phial_status phial_target_attach(const struct phial_target *target, int mou
 				      const struct phial_attach_options *options,
 				      struct phial_error *err)
 {
-	struct walk walk = { .path = options->path, .fd = -1 };
+	struct walk walk = { .target = target, .path = options->path, .fd = -1 };
 	enum phial_status status = enter_namespace(target, err);
 
 	if (status == PHIAL_OK) {
@@ -275,7 +370,7 @@ enum phial_status phial_target_attach(const struct phial_target *target, int mou
 		status = walk_to_target(&walk, err);
 	}
 	if (status == PHIAL_OK) {
-		status = check_target(target, &walk, options, err);
+		status = check_target(&walk, options, err);
 	}
 	if (status == PHIAL_OK &&
 	    sys_move_mount(mount_fd, "", walk.fd, "",

@@ -69,6 +69,7 @@ struct phial_target {
 	int own_namespaces_fd; /* /proc/self/ns, O_PATH: after setns(2) /proc is the container's */
 	int namespace_fd;      /* /proc/PID/ns/mnt */
 	int mountinfo_fd;      /* /proc/PID/mountinfo */
+	int own_mountinfo_fd;  /* the caller's, of before it entered anything */
 	uint64_t namespace_inode;
 	uint64_t start_time; /* field 22 of /proc/PID/stat, clock ticks since boot */
 	bool is_pivoted;     /* its root is no longer the runtime's */
@@ -79,7 +80,7 @@ struct phial_target {
 #define PHIAL_TARGET_NONE                                                                   \
 	{                                                                                   \
 		.pidfd = -1, .process_fd = -1, .own_namespaces_fd = -1, .namespace_fd = -1, \
-		.mountinfo_fd = -1                                                          \
+		.mountinfo_fd = -1, .own_mountinfo_fd = -1                                  \
 	}
 
 /*
@@ -111,6 +112,25 @@ PHIAL_CHECKED enum phial_status phial_target_read_map(const struct phial_target 
 PHIAL_CHECKED enum phial_status phial_target_find_start_time(pid_t pid, uint64_t *ret_start_time,
 							     struct phial_error *err);
 
+/* Where a path of a target leads to: which file, on which mount. */
+struct phial_target_place {
+	uint64_t device; /* as st_dev */
+	uint64_t inode;
+	uint64_t mount_id; /* as in mountinfo */
+	bool is_mount_root;
+};
+
+/*
+ * Look at a path as the target itself sees it, following no link, without entering its namespace.
+ * path: relative to its root. May block where the container has a file system that does not
+ * answer: limit the caller's time. Needs CAP_SYS_PTRACE. Returns PHIAL_OK; PHIAL_NOT_FOUND when it
+ * is not there or no directory; PHIAL_GONE; PHIAL_SYSTEM. See proc(5) on /proc/PID/root.
+ */
+PHIAL_CHECKED enum phial_status phial_target_look(const struct phial_target *target,
+						  const char *path,
+						  struct phial_target_place *ret_place,
+						  struct phial_error *err);
+
 /* Close its descriptors. Keeps errno. */
 void phial_target_close(struct phial_target *target);
 
@@ -124,10 +144,12 @@ struct phial_attach_options {
 
 /*
  * Enter the target's mount namespace and attach a clone at a path below its root file system.
- * Refused: a root that is no mount root, a symbolic link in any component, no directory, a
- * directory missing anywhere but on the root mount itself, a target below a shared mount, another
- * mount or files at the target. The caller stays in the target's namespace: it must not use paths
- * afterwards. Returns PHIAL_OK; PHIAL_REFUSED with what and why; PHIAL_GONE; PHIAL_SYSTEM.
+ * Refused: a root that is no mount root or not the target's own (a chroot), a symbolic link in any
+ * component, no directory, a directory missing anywhere but on the root mount itself or on a tmpfs
+ * that only the container has, a target below a shared mount, another mount or files at the target
+ * (but for what wiped secrets leave: an empty read-only memory file system). A missing directory of
+ * a root that is mounted read-only is made through a writable clone of that mount. The caller stays
+ * in the target's namespace: it must not use paths afterwards. Returns PHIAL_OK; PHIAL_REFUSED with what and why; PHIAL_GONE; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_target_attach(const struct phial_target *target, int mount_fd,
 						    const struct phial_attach_options *options,

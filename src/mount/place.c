@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/stat.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -80,6 +81,48 @@ bool phial_mountinfo_find(const char *text, size_t length, uint64_t mount_id, bo
 		if (phial_next_word(&line, &word) && phial_parse_u64(word, 0, UINT64_MAX, &id) &&
 		    id == mount_id) {
 			*ret_is_shared = is_line_shared(line);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "0:35" */
+static bool parse_device(struct phial_span word, uint64_t *ret_device)
+{
+	const char *colon = word.length > 0 ? memchr(word.text, ':', word.length) : NULL;
+	uint64_t major_number;
+	uint64_t minor_number;
+
+	if (!colon) {
+		return false;
+	}
+	const struct phial_span first = { word.text, (size_t)(colon - word.text) };
+	const struct phial_span second = { colon + 1, word.length - first.length - 1 };
+
+	if (!phial_parse_u64(first, 0, UINT32_MAX, &major_number) ||
+	    !phial_parse_u64(second, 0, UINT32_MAX, &minor_number)) {
+		return false;
+	}
+	*ret_device = makedev((unsigned int)major_number, (unsigned int)minor_number);
+	return true;
+}
+
+bool phial_mountinfo_has_device(const char *text, size_t length, uint64_t device)
+{
+	struct phial_span rest = { text, length };
+	struct phial_span line;
+
+	while (phial_next_line(&rest, &line, NULL)) {
+		struct phial_span word = { NULL, 0 };
+		uint64_t found;
+
+		for (int i = 0; i < 3; i++) {
+			if (!phial_next_word(&line, &word)) {
+				return true; /* cut short: the careful answer */
+			}
+		}
+		if (!parse_device(word, &found) || found == device) {
 			return true;
 		}
 	}

@@ -33,4 +33,10 @@ bool phial_place_is_same_file(const struct phial_place *a, const struct phial_pl
  */
 bool phial_mountinfo_find(const char *text, size_t length, uint64_t mount_id, bool *ret_is_shared);
 
+/*
+ * True if a file system is mounted anywhere in such a text; also if the text ends within a line. device:
+ * as st_dev. Not for file systems whose files have other numbers than their mounts (btrfs). Pure.
+ */
+bool phial_mountinfo_has_device(const char *text, size_t length, uint64_t device);
+
 #endif

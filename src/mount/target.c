@@ -16,6 +16,7 @@
 
 #include "base/parse.h"
 #include "mount/place.h"
+#include "mount/sys.h"
 
 #define PROC_MAGIC 0x9fa0 /* PROC_SUPER_MAGIC */
 
@@ -138,8 +139,9 @@ static enum phial_status open_files(int proc_fd, struct phial_target *target,
 		return open_failure(target->pid, "mount table", err);
 	}
 	target->own_namespaces_fd = openat(proc_fd, "self/ns", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (target->own_namespaces_fd < 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "open /proc/self/ns");
+	target->own_mountinfo_fd = openat(proc_fd, "self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (target->own_namespaces_fd < 0 || target->own_mountinfo_fd < 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "open /proc/self/ns and mountinfo");
 	}
 	return read_start_time(target, err);
 }
@@ -244,6 +246,36 @@ enum phial_status phial_target_find_start_time(pid_t pid, uint64_t *ret_start_ti
 	return status;
 }
 
+enum phial_status phial_target_look(const struct phial_target *target, const char *path,
+				    struct phial_target_place *ret_place, struct phial_error *err)
+{
+	/* A magic link leads to the target's mounts; what is below it is walked with none. */
+	phial_auto_fd int root_fd =
+		openat(target->process_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct phial_place place;
+
+	if (root_fd < 0) {
+		return open_failure(target->pid, "root directory", err);
+	}
+	phial_auto_fd int fd =
+		sys_openat2(root_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+			    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+
+	if (fd < 0 || !phial_place_look(fd, "", &place)) {
+		bool is_missing = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+
+		return phial_fail(err, is_missing ? PHIAL_NOT_FOUND : PHIAL_SYSTEM, errno,
+				  "look at /%s of process %d", path, (int)target->pid);
+	}
+	*ret_place = (struct phial_target_place){
+		.device = place.device,
+		.inode = place.inode,
+		.mount_id = place.mount_id,
+		.is_mount_root = place.is_mount_root,
+	};
+	return PHIAL_OK;
+}
+
 void phial_target_close(struct phial_target *target)
 {
 	phial_close_fd(&target->pidfd);
@@ -251,4 +283,5 @@ void phial_target_close(struct phial_target *target)
 	phial_close_fd(&target->own_namespaces_fd);
 	phial_close_fd(&target->namespace_fd);
 	phial_close_fd(&target->mountinfo_fd);
+	phial_close_fd(&target->own_mountinfo_fd);
 }

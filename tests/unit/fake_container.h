@@ -67,6 +67,9 @@ enum shape {
 	GRANT_ON_TARGET = 16, /* victim bound on /run/secrets, read-only */
 	ROOT_IS_NO_MOUNT = 32,
 	SLAVE_VOLUME = 64,
+	HOST_VOLUME = 128,     /* victim bound on /run */
+	READ_ONLY_ROOT = 256,  /* the mount, not the file system */
+	SPENT_ON_TARGET = 512, /* an empty read-only tmpfs */
 };
 
 static int setup(void **state)
@@ -149,6 +152,17 @@ static int mount_shapes(const struct fixture *f, unsigned int shape)
 		failed |= mount(NULL, in_root(f, "/run/secrets"), NULL, MS_PRIVATE, NULL);
 		failed |= mount(NULL, in_root(f, "/run/secrets"), NULL,
 				MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
+	}
+	if (shape & HOST_VOLUME) {
+		failed |= mount(f->victim, in_root(f, "/run"), NULL, MS_BIND, NULL);
+		failed |= mount(NULL, in_root(f, "/run"), NULL, MS_PRIVATE, NULL);
+	}
+	if (shape & SPENT_ON_TARGET) {
+		failed |= mount("t", in_root(f, "/run/secrets"), "tmpfs", MS_RDONLY, NULL);
+		failed |= mount(NULL, in_root(f, "/run/secrets"), NULL, MS_PRIVATE, NULL);
+	}
+	if (shape & READ_ONLY_ROOT) {
+		failed |= mount(NULL, f->root, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
 	}
 	if (shape & PIVOTED) {
 		failed |= chdir(f->root);

@@ -110,10 +110,59 @@ static void test_i05_missing_on_a_volume(void **state)
 
 	SKIP_UNLESS_ROOT();
 	assert_int_equal(mkdir(in_root(f, "/run"), 0755), 0);
-	start_container(f, PRIVATE_VOLUME);
+	start_container(f, HOST_VOLUME);
 	assert_int_equal(attach_to(f, "/run/secrets"), PHIAL_REFUSED);
 	assert_non_null(strstr(f->err.text, "lies on a volume"));
 	assert_int_equal(open_in_container(f, PLAIN, "/run/secrets"), -1);
+	assert_host_is_clean(f);
+}
+
+/* A tmpfs that the host has not mounted is no volume: engines put one on /run of read-only roots. */
+static void test_i05_missing_on_the_containers_own_tmpfs(void **state)
+{
+	struct fixture *f = *state;
+
+	SKIP_UNLESS_ROOT();
+	assert_int_equal(mkdir(in_root(f, "/run"), 0755), 0);
+	start_container(f, PRIVATE_VOLUME | READ_ONLY_ROOT);
+	if (attach_to(f, "/run/secrets") != PHIAL_OK) {
+		fail_msg("%s", f->err.text);
+	}
+	assert_attached(f, PRIVATE_VOLUME, "/run/secrets");
+	assert_host_is_clean(f);
+}
+
+static void test_i05_missing_on_a_read_only_root(void **state)
+{
+	struct fixture *f = *state;
+	struct statvfs root;
+
+	SKIP_UNLESS_ROOT();
+	start_container(f, READ_ONLY_ROOT | PIVOTED);
+	if (attach_to(f, "/run/secrets") != PHIAL_OK) {
+		fail_msg("%s", f->err.text);
+	}
+	assert_attached(f, READ_ONLY_ROOT | PIVOTED, "/run/secrets");
+	phial_auto_fd int fd = open_in_container(f, PIVOTED, "/");
+
+	assert_int_equal(fstatvfs(fd, &root), 0);
+	assert_true((root.f_flag & ST_RDONLY) != 0);
+}
+
+static void test_what_wiped_secrets_leave_may_be_covered(void **state)
+{
+	struct fixture *f = *state;
+
+	SKIP_UNLESS_ROOT();
+	make_directories(f);
+	start_container(f, SPENT_ON_TARGET);
+	if (attach_to(f, "/run/secrets") != PHIAL_OK) {
+		fail_msg("%s", f->err.text);
+	}
+	assert_attached(f, SPENT_ON_TARGET, "/run/secrets");
+	/* What is there now is not empty. */
+	assert_int_equal(attach_to(f, "/run/secrets"), PHIAL_REFUSED);
+	assert_non_null(strstr(f->err.text, "something else is mounted there"));
 }
 
 static void test_i07_something_is_there(void **state)
@@ -259,6 +308,9 @@ int main(void)
 		CASE(test_hostile_images),
 		CASE(test_i03_not_a_directory),
 		CASE(test_i05_missing_on_a_volume),
+		CASE(test_i05_missing_on_the_containers_own_tmpfs),
+		CASE(test_i05_missing_on_a_read_only_root),
+		CASE(test_what_wiped_secrets_leave_may_be_covered),
 		CASE(test_i07_something_is_there),
 		CASE(test_i07_files_are_there),
 		CASE(test_grant_mount_may_be_covered),

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include <cmocka.h>
 
@@ -66,11 +67,28 @@ static void test_cut_lines(void **state)
 	assert_false(phial_mountinfo_find("07 1 0:5", 8, 7, &is_shared));
 }
 
+static void test_has_device(void **state)
+{
+	static const char cut[] = "21 98";
+
+	(void)state;
+	assert_true(phial_mountinfo_has_device(table, strlen(table), makedev(0, 30)));
+	assert_true(phial_mountinfo_has_device(table, strlen(table), makedev(254, 1)));
+	assert_true(phial_mountinfo_has_device(table, strlen(table), makedev(0, 35)));
+	assert_false(phial_mountinfo_has_device(table, strlen(table), makedev(0, 36)));
+	assert_false(phial_mountinfo_has_device(table, strlen(table), makedev(30, 0)));
+	assert_false(phial_mountinfo_has_device("", 0, makedev(0, 36)));
+	/* The careful answer. */
+	assert_true(phial_mountinfo_has_device(cut, strlen(cut), makedev(0, 36)));
+	assert_true(phial_mountinfo_has_device("1 2 x:1 / / rw\n", 15, makedev(0, 36)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_cut_lines),
+		cmocka_unit_test(test_has_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
