@@ -8,7 +8,7 @@ _phial() {
 	local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]-} words= names=
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words='init join keygen host signer seal unseal run inspect verify ls policy status reload setup help --version'
+		words='init join keygen host signer seal unseal run inspect verify ls policy status doctor reload setup help --version'
 	else
 		case $command/${COMP_WORDS[2]-} in
 		host/add|host/ls|host/rm|signer/keygen|signer/add|signer/ls|signer/rm|policy/check|policy/sign|setup/podman) command="$command ${COMP_WORDS[2]}" ;;
@@ -33,10 +33,11 @@ _phial() {
 		'policy check') words='--store --help' ;;
 		'policy sign') words='--passphrase-fd --store --help' ;;
 		'status') words='--json --run-dir --help' ;;
+		'doctor') words='--json --would-start --run-dir --root --help' ;;
 		'reload') words='--run-dir --help' ;;
 		'setup') words='--store --trust --print --remove --purge --root --help' ;;
 		'setup podman') words='--print --remove --hooks-dir --root --help' ;;
-		help) words='init join keygen host signer seal unseal run inspect verify ls policy status reload setup' ;;
+		help) words='init join keygen host signer seal unseal run inspect verify ls policy status doctor reload setup' ;;
 		esac
 		case $COMP_CWORD/${COMP_WORDS[1]} in
 		2/host) words="add ls rm" names= ;;

@@ -23,6 +23,7 @@ complete -c phial -n __fish_use_subcommand -x -a policy -d 'check, sign'
 complete -c phial -n '__fish_seen_subcommand_from policy; and not __fish_seen_subcommand_from check sign' -x -a check -d 'check a policy, all problems at once'
 complete -c phial -n '__fish_seen_subcommand_from policy; and not __fish_seen_subcommand_from check sign' -x -a sign -d 'check and sign a store'\''s policy.json'
 complete -c phial -n __fish_use_subcommand -x -a status -d 'what the agent of this host holds and refuses'
+complete -c phial -n __fish_use_subcommand -x -a doctor -d 'what this host can do, and what is wrong with it'
 complete -c phial -n __fish_use_subcommand -x -a reload -d 'let the agent of this host read its store again'
 complete -c phial -n __fish_use_subcommand -x -a setup -d 'make this host ready for the agent'
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -x -a podman -d 'let Podman and CRI-O run phial'\''s hook'
@@ -87,6 +88,10 @@ complete -c phial -n '__fish_seen_subcommand_from policy; and __fish_seen_subcom
 complete -c phial -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from sign' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from status' -l json
 complete -c phial -n '__fish_seen_subcommand_from status' -l run-dir -r
+complete -c phial -n '__fish_seen_subcommand_from doctor' -l json
+complete -c phial -n '__fish_seen_subcommand_from doctor' -l would-start -r
+complete -c phial -n '__fish_seen_subcommand_from doctor' -l run-dir -r
+complete -c phial -n '__fish_seen_subcommand_from doctor' -l root -r
 complete -c phial -n '__fish_seen_subcommand_from reload' -l run-dir -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman' -l trust -r
