@@ -85,6 +85,7 @@ static bool is_virtual(int fd)
 		0x74726163, /* tracefs */
 		0x1cd1,	    /* devpts */
 		0x19800202, /* mqueue */
+		0x6e736673, /* nsfs: the network namespaces of engines */
 	};
 	struct statfs fs;
 
