@@ -93,13 +93,6 @@ static enum phial_status run_command(const struct creation *creation, const char
 	return PHIAL_OK;
 }
 
-/* A file of this process's memory, for what a child writes. */
-static enum phial_status make_memory_file(int *ret_fd, struct phial_error *err)
-{
-	*ret_fd = memfd_create("phial-runtime", MFD_CLOEXEC);
-	return *ret_fd >= 0 ? PHIAL_OK : phial_fail(err, PHIAL_SYSTEM, errno, "memfd_create");
-}
-
 static enum phial_status read_pid_file(const char *path, pid_t *ret_pid, struct phial_error *err)
 {
 	phial_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -129,14 +122,16 @@ static enum phial_status ask_for_pid(const struct creation *creation, pid_t *ret
 				     struct phial_error *err)
 {
 	const char *const words[] = { "state", creation->created.id };
-	phial_auto_fd int out_fd = -1;
+	/* A file: a pipe could be too small for annotations. */
+	phial_auto_fd int out_fd = memfd_create("phial-runtime", MFD_CLOEXEC);
 	phial_auto_free uint8_t *bytes = NULL;
 	size_t length = 0;
-	enum phial_status status = make_memory_file(&out_fd, err);
 
-	if (status == PHIAL_OK) {
-		status = run_command(creation, words, PHIAL_COUNT(words), out_fd, err);
+	if (out_fd < 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "memfd_create");
 	}
+	enum phial_status status = run_command(creation, words, PHIAL_COUNT(words), out_fd, err);
+
 	if (status == PHIAL_OK && lseek(out_fd, 0, SEEK_SET) != 0) {
 		status = phial_fail(err, PHIAL_SYSTEM, errno, "read the container's state");
 	}
@@ -196,12 +191,12 @@ static _Noreturn void attach_and_end(const struct creation *creation)
 	_exit((int)status);
 }
 
-/* What the child said, or how it ended. */
+/* What the child said, which a pipe holds at once, or how it ended. */
 static enum phial_status hear_attach(int text_fd, int wait_status, struct phial_text *problems,
 				     struct phial_error *err)
 {
 	char text[MESSAGE_MAX_BYTES];
-	ssize_t length = pread(text_fd, text, sizeof(text), 0);
+	ssize_t length = read(text_fd, text, sizeof(text));
 
 	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == PHIAL_OK) {
 		return PHIAL_OK;
@@ -214,23 +209,17 @@ static enum phial_status hear_attach(int text_fd, int wait_status, struct phial_
 			  WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0);
 }
 
-/* Stages 2 and 3. */
-static enum phial_status attach_secrets(struct creation *creation, struct phial_text *problems,
-					struct phial_error *err)
+static enum phial_status attach_in_child(const struct creation *creation,
+					 struct phial_text *problems, struct phial_error *err)
 {
-	phial_auto_fd int text_fd = -1;
-	enum phial_status status =
-		creation->call->pid_file
-			? read_pid_file(creation->call->pid_file, &creation->created.pid, err)
-			: ask_for_pid(creation, &creation->created.pid, err);
+	int ends[2];
 
-	if (status == PHIAL_OK) {
-		status = make_memory_file(&text_fd, err);
+	if (pipe2(ends, O_CLOEXEC) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "pipe");
 	}
-	if (status != PHIAL_OK) {
-		return status;
-	}
-	const struct phial_runtime_stdio stdio = { { creation->config_fd, text_fd, text_fd } };
+	phial_auto_fd int text_fd = ends[0];
+	phial_auto_fd int write_fd = ends[1];
+	const struct phial_runtime_stdio stdio = { { creation->config_fd, write_fd, write_fd } };
 	pid_t child = phial_runtime_fork(&creation->before, &stdio);
 
 	if (child < 0) {
@@ -239,7 +228,20 @@ static enum phial_status attach_secrets(struct creation *creation, struct phial_
 	if (child == 0) {
 		attach_and_end(creation);
 	}
+	phial_close_fd(&write_fd);
 	return hear_attach(text_fd, phial_runtime_wait(child, 0), problems, err);
+}
+
+/* Stages 2 and 3. */
+static enum phial_status attach_secrets(struct creation *creation, struct phial_text *problems,
+					struct phial_error *err)
+{
+	enum phial_status status =
+		creation->call->pid_file
+			? read_pid_file(creation->call->pid_file, &creation->created.pid, err)
+			: ask_for_pid(creation, &creation->created.pid, err);
+
+	return status == PHIAL_OK ? attach_in_child(creation, problems, err) : status;
 }
 
 /* Stage 4. Should: leave nothing that somebody could start without its secrets. */
