@@ -12,6 +12,7 @@ KUBERNETES=$ROOT/tests/tools/kubernetes.py
 python3 -c 'import jsonschema, yaml' 2>/dev/null ||
 	skip_all "python3-jsonschema or python3-yaml is not installed"
 podman_setup "$@"
+export NODE=$WORK/node
 CANARY=$(canary)
 SECOND=$(canary)
 
@@ -40,7 +41,7 @@ check "kustomization: its files are there" \
 	sh -c 'cd "$1" && sed -n "s/^ *- \(path: \)\?\([a-z-]*\.yaml\)$/\2/p" kustomization.yaml |
 		xargs ls' sh "$FILES"
 
-# wrong DESCRIPTION PATTERN FILE SED-SCRIPT: a file that is changed so is a problem, named by PATTERN
+# wrong DESCRIPTION PATTERN FILE SED-SCRIPT: a file so changed is a problem, named by PATTERN
 wrong() {
 	local description=$1 pattern=$2 file=$3 script=$4 copy=$WORK/wrong
 	rm -rf "$copy"
@@ -103,8 +104,6 @@ done
 
 # The fixed places of a node lie below $NODE, in this test's mount namespace. An overlay makes a
 # place that the machine does not have, so that nothing is made on it.
-NODE=$WORK/node
-export NODE
 mkdir -p "$NODE/store" "$NODE/pins"
 place() {
 	local above=$1
@@ -122,7 +121,8 @@ place /run/phial run && place /var/lib/phial phial && place /usr/local/libexec/p
 	bail "the places of a node cannot be made"
 
 # The image, as the Containerfile makes it: phial as it is installed, and what it links.
-mkdir -p "$IMAGE"/etc/phial/{store,pins} "$IMAGE"/{run,var/lib}/phial "$IMAGE"/{bin,tmp,proc,sys,dev}
+mkdir -p "$IMAGE"/etc/phial/{store,pins} "$IMAGE"/{run,var/lib}/phial \
+	"$IMAGE"/{bin,tmp,proc,sys,dev}
 cp /bin/busybox "$IMAGE/bin/busybox"
 for applet in sh cat cp mv sed readlink sleep sha256sum test; do
 	ln -s busybox "$IMAGE/bin/$applet"
