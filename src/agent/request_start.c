@@ -89,17 +89,34 @@ static enum phial_status parse_start(const struct phial_worker *worker,
 				request->workload, &request->destination, err);
 }
 
-/* A container that has its secrets already: the second of its two hook stages. */
-static bool is_done(const struct phial_worker *worker, const struct phial_oci_state *state)
+/* The record of a container that has its secrets already, or NULL. */
+static const struct phial_record *find_done(const struct phial_worker *worker,
+					    const struct phial_oci_state *state)
 {
 	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
 		if (r->is_held && r->is_committed && r->pid == state->pid &&
 		    strcmp(r->container, state->id) == 0 &&
 		    phial_worker_record_is_alive(worker, r)) {
-			return true;
+			return r;
 		}
 	}
-	return false;
+	return NULL;
+}
+
+/*
+ * A second request for one container: of its other hook stage, or of a second hook (a CDI device
+ * beside a grant mount). For another workload it is refused: nothing of that one would be there.
+ */
+static enum phial_status check_same(const struct phial_record *done, const char *workload,
+				    struct phial_error *err)
+{
+	if (strcmp(done->workload, workload) == 0) {
+		return PHIAL_OK;
+	}
+	return phial_fail(err, PHIAL_REFUSED, 0,
+			  "the container has workload %s already, it cannot have %s, too: one "
+			  "container gets one workload, whose policy can name any secrets",
+			  done->workload, workload);
 }
 
 static void send_refusal(struct phial_client *client, enum phial_status status, const char *text)
@@ -290,15 +307,20 @@ bool phial_request_on_start(struct phial_worker *worker, struct phial_client *cl
 {
 	struct start_request request = { .destination = NULL };
 	struct phial_error err = { .status = PHIAL_OK };
+	const struct phial_record *done = NULL;
 	bool goes_on = false;
 	enum phial_status status = parse_start(worker, frame, payload, &request, &err);
 
+	if (status == PHIAL_OK) {
+		done = find_done(worker, &request.state);
+		status = done ? check_same(done, request.workload, &err) : PHIAL_OK;
+	}
 	if (status == PHIAL_NOT_FOUND) {
 		send_decision(client, PHIAL_HOOK_NO_GRANT);
 	} else if (status != PHIAL_OK) {
 		phial_log("refused a hook's request: %s", err.text);
 		send_refusal(client, status, err.text);
-	} else if (is_done(worker, &request.state)) {
+	} else if (done) {
 		send_decision(client, PHIAL_HOOK_DONE);
 	} else {
 		goes_on = answer_start(worker, client, &request, &err) == PHIAL_OK;

@@ -73,6 +73,18 @@ test_both_stages() {
 	is "$(log_since | grep -c 'has workload web')" 1 "$runtime: r19 recorded once"
 }
 
+# Two hooks with a workload each, as two CDI devices make them.
+test_two_hooks() {
+	bundle --hook-arg=--workload --hook-arg=web --edit 'import copy
+h = c["hooks"]["createRuntime"]
+h.append(copy.deepcopy(h[0]))
+h[1]["args"][h[1]["args"].index("web")] = "mail"' -- sh -c "$REPORT"
+	mark_log
+	run
+	refused "has workload web already, it cannot have mail" "$runtime: two hooks for two workloads"
+	within_log "is gone, its secrets are wiped" "$runtime: ... and what the first brought is wiped"
+}
+
 test_without_grant() {
 	mark_log
 	bundle -- sh -c 'ls -A /run/secrets; echo STARTED'
@@ -169,6 +181,7 @@ main() {
 	for runtime in $(runtimes); do
 		test_variants
 		test_both_stages
+		test_two_hooks
 		test_without_grant
 		test_side_by_side
 		test_odd_secrets
