@@ -83,6 +83,6 @@ docker_clients() { type -ap docker | xargs -r -n 1 readlink -f | sort -u; }
 # All containers are removed, then dockerd ends; containerd_end does the rest.
 docker_end() {
 	# shellcheck disable=SC2046
-	docker rm -fv $(docker ps -aq) >/dev/null 2>&1
+	docker rm -fv $(docker ps -aq 2>/dev/null) >/dev/null 2>&1
 	stop "${DOCKERD_PID:-0}"
 }
