@@ -56,7 +56,7 @@ test_life() {
 	GRANT=()
 	new_id
 	check "$wrapper: a container without a grant beside it" c -d bb "$ID" sleep 600
-	is "$(ctr task exec --exec-id e1 "$ID" ls -A /run/secrets </dev/null)" "" \
+	is "$(ctr task exec --exec-id e1 "$ID" ls -A /run </dev/null)" "" \
 		"$wrapper: has no secrets"
 	is "$(status_of '[c["id"] for c in s["containers"]]')" "['$other']" \
 		"$wrapper: the agent knows the one with a grant"
@@ -92,8 +92,10 @@ test_without_grant() {
 	local bare wrapped
 	GRANT=()
 	new_id
-	bare=$(ctr_run --rm bb "$ID" sh -c 'echo a; echo b >&2; exit 37' 2>&1 </dev/null; echo $?)
-	wrapped=$(c --rm bb "$ID" sh -c 'echo a; echo b >&2; exit 37' 2>&1; echo $?)
+	bare=$(ctr_run --rm bb "$ID" sh -c 'echo a; echo b >&2; exit 37' 2>"$WORK/err" </dev/null
+		echo "exit $?"; cat "$WORK/err")
+	wrapped=$(c --rm bb "$ID" sh -c 'echo a; echo b >&2; exit 37' 2>"$WORK/err"
+		echo "exit $?"; cat "$WORK/err")
 	is "$wrapped" "$bare" "$wrapper: no grant: output and exit code"
 	bare=$(ctr_run --rm bb "$ID" /no/such 2>&1 </dev/null; echo $?)
 	wrapped=$(c --rm bb "$ID" /no/such 2>&1; echo $?)

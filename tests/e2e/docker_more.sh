@@ -22,9 +22,9 @@ both() {
 	shift
 	GRANT=()
 	runtime=runc
-	bare=$(d run --rm "$@" 2>&1; echo "exit $?")
+	bare=$(d run --rm "$@" 2>"$WORK/err"; echo "exit $?"; cat "$WORK/err")
 	runtime=phial-runc
-	wrapped=$(d run --rm "$@" 2>&1; echo "exit $?")
+	wrapped=$(d run --rm "$@" 2>"$WORK/err"; echo "exit $?"; cat "$WORK/err")
 	is "$wrapped" "$bare" "no grant: $description"
 }
 

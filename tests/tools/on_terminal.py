@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Run a command on a terminal of its own and print what it shows there, lines as on a pipe.
+"""Run a command on a terminal of its own and print what it shows there, without carriage returns.
 
 usage: on_terminal.py COMMAND...
 The exit code is the command's. Ends after a minute, whatever happens.
@@ -28,7 +28,7 @@ def main():
             break
         shown += part
     _, status = os.waitpid(child, 0)
-    sys.stdout.write(shown.decode(errors="replace").replace("\r\n", "\n"))
+    sys.stdout.write(shown.decode(errors="replace").replace("\r", ""))
     sys.stdout.flush()
     sys.exit(os.waitstatus_to_exitcode(status) & 255)
 
