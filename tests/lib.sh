@@ -348,8 +348,8 @@ seal() {
 }
 
 # start_agent [OPTION...]: phiald on $STORE with $IDENTITY and $TRUST, run folder in $RUN_DIR and
-# state folder in $STATE_DIR, its worker as $AGENT_USER; waits until it says READY. Its process is
-# $AGENT_PID, its log is $WORK/agent.log.
+# state folder in $STATE_DIR, its worker as $AGENT_USER, its CDI file below $WORK; waits until it
+# says READY. Its process is $AGENT_PID, its log is $WORK/agent.log.
 start_agent() {
 	RUN_DIR=${RUN_DIR:-$WORK/run}
 	STATE_DIR=${STATE_DIR:-$WORK/state}
@@ -360,7 +360,7 @@ start_agent() {
 	within 60 test -S "$WORK/notify" || bail "no socket for READY"
 	NOTIFY_SOCKET=$WORK/notify start_quietly "$WORK/agent.log" "$PHIALD" --run-dir "$RUN_DIR" \
 		--state-dir "$STATE_DIR" --store "$STORE" --identity "$IDENTITY" --trust "$TRUST" \
-		--worker-user "$AGENT_USER" "$@"
+		--worker-user "$AGENT_USER" --cdi "$WORK/cdi/phial.json" "$@"
 	AGENT_PID=$STARTED_PID
 	within 60 agent_is_ready_or_gone
 	stop "$listener"

@@ -21,6 +21,7 @@ static const char help_text[] =
 	"  --run-dir DIR       sockets and workload directories (/run/phial)\n"
 	"  --state-dir DIR     marks and records (/var/lib/phial/state)\n"
 	"  --worker-user NAME  whom the worker runs as (phial)\n"
+	"  --cdi FILE          the CDI file, kept if it is there (/etc/cdi/phial.json)\n"
 	"  --help, --version\n";
 
 int main(int argc, char **argv)

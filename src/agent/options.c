@@ -19,6 +19,7 @@
 #define DEFAULT_TRUST	    "/etc/phial/trust"
 #define DEFAULT_RUN_DIR	    "/run/phial"
 #define DEFAULT_STATE_DIR   "/var/lib/phial/state"
+#define DEFAULT_CDI	    "/etc/cdi/phial.json"
 #define DEFAULT_WORKER_USER "phial"
 
 enum option_code {
@@ -28,6 +29,7 @@ enum option_code {
 	OPTION_RUN_DIR,
 	OPTION_STATE_DIR,
 	OPTION_WORKER_USER,
+	OPTION_CDI,
 	OPTION_PASSPHRASE_FD,
 };
 
@@ -38,6 +40,7 @@ static const struct option long_options[] = {
 	{ "run-dir", required_argument, NULL, OPTION_RUN_DIR },
 	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
 	{ "worker-user", required_argument, NULL, OPTION_WORKER_USER },
+	{ "cdi", required_argument, NULL, OPTION_CDI },
 	{ "passphrase-fd", required_argument, NULL, OPTION_PASSPHRASE_FD },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -74,6 +77,9 @@ static bool take_option(int code, struct phial_agent_options *options)
 		return true;
 	case OPTION_WORKER_USER:
 		options->worker_user = optarg;
+		return true;
+	case OPTION_CDI:
+		options->cdi = optarg;
 		return true;
 	case OPTION_PASSPHRASE_FD:
 		if (!phial_parse_u64(phial_span_of(optarg), 0, 1 << 20, &number)) {
@@ -124,6 +130,7 @@ enum phial_status phial_agent_options_parse(int argc, char **argv,
 		.run_dir = DEFAULT_RUN_DIR,
 		.state_dir = DEFAULT_STATE_DIR,
 		.worker_user = DEFAULT_WORKER_USER,
+		.cdi = DEFAULT_CDI,
 		.passphrase_fd = -1,
 	};
 	int code;
@@ -142,6 +149,9 @@ enum phial_status phial_agent_options_parse(int argc, char **argv,
 	}
 	if (options.run_dir[0] != '/') {
 		return phial_fail(err, PHIAL_USAGE, 0, "--run-dir takes an absolute path");
+	}
+	if (options.cdi[0] != '/') {
+		return phial_fail(err, PHIAL_USAGE, 0, "--cdi takes an absolute path");
 	}
 	if (!options.wants_help && !options.wants_version) {
 		enum phial_status status = find_user(&options, err);

@@ -15,6 +15,7 @@ struct phial_agent_options {
 	const char *run_dir;	 /* --run-dir */
 	const char *state_dir;	 /* --state-dir */
 	const char *worker_user; /* --worker-user: whom the worker runs as */
+	const char *cdi;	 /* --cdi, or NULL: no CDI file is kept */
 	int passphrase_fd;	 /* --passphrase-fd, or -1 */
 	bool wants_help;
 	bool wants_version;

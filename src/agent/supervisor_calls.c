@@ -16,6 +16,7 @@
 
 #include <phial/sealed.h>
 
+#include "agent/cdi.h"
 #include "agent/link.h"
 #include "agent/log.h"
 #include "base/cleanup.h"
@@ -168,8 +169,14 @@ static enum phial_status on_loaded(struct supervisor *supervisor, const void *re
 	(void)record;
 	(void)frame;
 	(void)answer;
-	(void)err;
+	const struct phial_agent_options *options = supervisor->options;
+
 	supervisor->is_loaded = true;
+	/* Without it nothing fails but new containers that ask for a device, and they say so. */
+	if (options->cdi && phial_cdi_update(options->cdi, supervisor->workload_fd,
+					     options->run_dir, err) != PHIAL_OK) {
+		phial_log("the CDI file %s is not up to date: %s", options->cdi, err->text);
+	}
 	supervisor_become_ready(supervisor);
 	return PHIAL_OK;
 }

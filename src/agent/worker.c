@@ -148,11 +148,12 @@ static void on_store(struct phial_worker *worker, const struct phial_frame *fram
 	bool has_store = frame->fd_count == 2;
 
 	phial_worker_load(worker, has_store ? frame->fds[0] : -1, has_store ? frame->fds[1] : -1);
-	answer_reloads(worker);
+	/* Before the answer: who asked for a reload finds the CDI file up to date. */
 	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_LOADED, NULL,
 						    0, NULL, &answer, NULL);
 
 	(void)ignored;
+	answer_reloads(worker);
 }
 
 static struct phial_record *find_record(const struct phial_worker *worker, uint64_t number)

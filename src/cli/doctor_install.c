@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/parse.h"
+#include "base/program.h"
 #include "base/text.h"
 #include "cli/agent.h"
 #include "cli/doctor.h"
@@ -77,8 +78,7 @@ static void check_programs(struct phial_doctor *doctor)
 	for (size_t i = 0; i < PHIAL_COUNT(programs); i++) {
 		char path[PHIAL_SETUP_PATH_BYTES];
 
-		if (phial_setup_find_program(&doctor->host, programs[i].folder, programs[i].name,
-					     path)) {
+		if (phial_program_find(programs[i].folder, programs[i].name, path)) {
 			check_version(doctor, path, &programs[i]);
 		}
 	}

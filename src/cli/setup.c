@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/program.h"
 #include "cli/cli.h"
 #include "cli/config.h"
 #include "cli/keyfile.h"
 #include "cli/setup_actions.h"
+#include "cli/setup_cdi.h"
 #include "cli/setup_podman.h"
 #include "host/podman.h"
 
@@ -308,11 +310,11 @@ static bool is_systemd_here(const struct job *job)
 	       S_ISDIR(status.st_mode);
 }
 
-static void say_start_by_hand(const struct job *job)
+static void say_start_by_hand(void)
 {
 	char agent[PHIAL_SETUP_PATH_BYTES] = "phiald";
 
-	(void)phial_setup_find_program(&job->setup, "../sbin", "phiald", agent);
+	(void)phial_program_find("../sbin", "phiald", agent);
 	printf("No systemd unit is started here. Start the agent as root, before the container "
 	       "engine:\n  %s\nand let your init system restart it when it ends.\n",
 	       agent);
@@ -325,7 +327,7 @@ static enum phial_status start_unit(const struct job *job, struct phial_error *e
 					      NULL };
 
 	if (!is_systemd_here(job) || !has_unit(job)) {
-		say_start_by_hand(job);
+		say_start_by_hand();
 		return PHIAL_OK;
 	}
 	enum phial_status status = phial_setup_run(&job->setup, reload, err);
@@ -401,8 +403,12 @@ static enum phial_status take_back(struct job *job, struct phial_error *err)
 {
 	static const char *const disable[] = { "systemctl", "disable", "--now", "phiald.service",
 					       NULL };
-	static const char *const always[] = { PHIAL_SETUP_PODMAN_HOOK, STORE_LINK, TRUST_FILE,
-					      CONFIG_FOLDER, NULL };
+	static const char *const always[] = { PHIAL_SETUP_PODMAN_HOOK,
+					      PHIAL_SETUP_CDI_FILE,
+					      STORE_LINK,
+					      TRUST_FILE,
+					      CONFIG_FOLDER,
+					      NULL };
 	static const char *const secrets[] = {
 		IDENTITY_FILE, STATE_FOLDER "/marks", STATE_FOLDER "/containers",
 		STATE_FOLDER,  STORE_FOLDER,	      HOME_FOLDER,

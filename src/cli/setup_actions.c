@@ -20,19 +20,6 @@
 
 #define TEXT_MAX_BYTES ((size_t)64 * 1024)
 
-/* Where this program lies. */
-static enum phial_status find_programs(struct phial_setup *setup, struct phial_error *err)
-{
-	ssize_t length = readlink("/proc/self/exe", setup->programs, sizeof(setup->programs) - 1);
-
-	if (length < 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "where this program lies");
-	}
-	setup->programs[length] = '\0';
-	*strrchr(setup->programs, '/') = '\0';
-	return PHIAL_OK;
-}
-
 enum phial_status phial_setup_begin(const struct phial_cli_call *call, const char *root,
 				    bool only_print, struct phial_setup *ret_setup,
 				    struct phial_error *err)
@@ -54,26 +41,7 @@ enum phial_status phial_setup_begin(const struct phial_cli_call *call, const cha
 	if (path && strcmp(path, "/") != 0) {
 		(void)snprintf(ret_setup->root, sizeof(ret_setup->root), "%s", path);
 	}
-	return find_programs(ret_setup, err);
-}
-
-bool phial_setup_find_program(const struct phial_setup *setup, const char *relative,
-			      const char *name, char ret_path[PHIAL_SETUP_PATH_BYTES])
-{
-	const char *const folders[] = { relative, "." };
-
-	for (size_t i = 0; i < PHIAL_COUNT(folders); i++) {
-		char path[2 * PHIAL_SETUP_PATH_BYTES];
-
-		(void)snprintf(path, sizeof(path), "%s/%s/%s", setup->programs, folders[i], name);
-		phial_auto_free char *found = realpath(path, NULL);
-
-		if (found && strlen(found) < PHIAL_SETUP_PATH_BYTES) {
-			(void)snprintf(ret_path, PHIAL_SETUP_PATH_BYTES, "%s", found);
-			return true;
-		}
-	}
-	return false;
+	return PHIAL_OK;
 }
 
 enum phial_status phial_setup_path(const struct phial_setup *setup, const char *path,

@@ -18,7 +18,6 @@
 /* All paths that actions take are those of the host that is set up; root stands before them. */
 struct phial_setup {
 	char root[PHIAL_SETUP_PATH_BYTES]; /* "" for this host, else a folder, no '/' at its end */
-	char programs[PHIAL_SETUP_PATH_BYTES]; /* the folder of this program */
 	bool only_print;
 };
 
@@ -40,13 +39,6 @@ PHIAL_CHECKED enum phial_status phial_setup_begin(const struct phial_cli_call *c
 						  const char *root, bool only_print,
 						  struct phial_setup *ret_setup,
 						  struct phial_error *err);
-
-/*
- * Find another program of this installation: in a folder beside this program's ("../sbin"), or, in
- * a build tree, in the same. Returns false when there is none.
- */
-bool phial_setup_find_program(const struct phial_setup *setup, const char *relative,
-			      const char *name, char ret_path[PHIAL_SETUP_PATH_BYTES]);
 
 /*
  * The path of something below root. Returns PHIAL_OK, or PHIAL_TOO_LARGE when it does not fit.

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/program.h"
 #include "cli/cli.h"
 
 enum { PRINT, REMOVE, HOOKS_DIR, ROOT };
@@ -25,12 +26,11 @@ const struct phial_cli_option phial_cli_setup_podman_options[] = {
 #define HOOK_TEXT_BYTES (PHIAL_SETUP_PATH_BYTES + 512)
 
 /* As contrib/oci-hooks.d/50-phial.json.in, which a test compares. */
-static enum phial_status make_text(const struct phial_setup *setup, char text[HOOK_TEXT_BYTES],
-				   struct phial_error *err)
+static enum phial_status make_text(char text[HOOK_TEXT_BYTES], struct phial_error *err)
 {
 	char hook[PHIAL_SETUP_PATH_BYTES];
 
-	if (!phial_setup_find_program(setup, "../libexec/phial", "phial-hook", hook)) {
+	if (!phial_program_find("../libexec/phial", "phial-hook", hook)) {
 		return phial_fail(err, PHIAL_NOT_FOUND, 0,
 				  "no phial-hook beside this program (make install puts it there): "
 				  "no hook file is written");
@@ -68,7 +68,7 @@ enum phial_status phial_setup_write_podman_hook(const struct phial_setup *setup,
 	enum phial_status status = hook_path(folder, path, err);
 
 	if (status == PHIAL_OK) {
-		status = make_text(setup, text, err);
+		status = make_text(text, err);
 	}
 	return status == PHIAL_OK ? phial_setup_file(setup, path, text, err) : status;
 }
@@ -98,10 +98,10 @@ bool phial_setup_check_podman(const struct phial_setup *setup, const char *folde
 	return false;
 }
 
-static enum phial_status show_text(const struct phial_setup *setup, struct phial_error *err)
+static enum phial_status show_text(struct phial_error *err)
 {
 	char text[HOOK_TEXT_BYTES];
-	enum phial_status status = make_text(setup, text, err);
+	enum phial_status status = make_text(text, err);
 
 	if (status == PHIAL_OK) {
 		printf("%s", text);
@@ -115,7 +115,7 @@ static enum phial_status set_up(const struct phial_setup *setup, const char *fol
 	enum phial_status status = phial_setup_write_podman_hook(setup, folder, err);
 
 	if (status == PHIAL_OK && setup->only_print) {
-		status = show_text(setup, err);
+		status = show_text(err);
 	}
 	if (status != PHIAL_OK) {
 		return status;
