@@ -152,32 +152,58 @@ static enum phial_status print_json(const struct phial_doctor *doctor, struct ph
 	return phial_cli_print_json(root, err);
 }
 
-static void look_at_all(struct phial_doctor *doctor)
+/* Files, which an image has as well as a host. */
+static void look_at_files(struct phial_doctor *doctor)
+{
+	phial_doctor_install(doctor);
+	phial_doctor_podman(doctor);
+	phial_doctor_docker(doctor);
+}
+
+/* What only the host has that this runs on. */
+static void look_at_host(struct phial_doctor *doctor)
 {
 	phial_doctor_kernel(doctor);
 	phial_doctor_memory(doctor);
 	phial_doctor_keys(doctor);
-	phial_doctor_install(doctor);
 	phial_doctor_agent(doctor);
-	phial_doctor_podman(doctor);
-	phial_doctor_docker(doctor);
 	phial_doctor_boot(doctor);
 	phial_doctor_containers(doctor);
+}
+
+/* An image, whose kernel, agent and containers are not here. */
+static bool is_image(const struct phial_doctor *doctor)
+{
+	return doctor->host.root[0] != '\0';
+}
+
+static void ask_agent(struct phial_doctor *doctor, const char *run_dir)
+{
+	struct phial_error problem = { .status = PHIAL_OK };
+
+	doctor->agent_status =
+		phial_cli_ask_agent(run_dir, PHIAL_ADMIN_STATUS, &doctor->agent, &problem);
+	(void)snprintf(doctor->agent_problem, sizeof(doctor->agent_problem), "%s", problem.text);
 }
 
 static enum phial_status run(struct phial_doctor *doctor, const struct phial_cli_call *call,
 			     struct phial_error *err)
 {
-	struct phial_error problem = { .status = PHIAL_OK };
-
-	doctor->agent_status = phial_cli_ask_agent(call->values[RUN_DIR], PHIAL_ADMIN_STATUS,
-						   &doctor->agent, &problem);
-	(void)snprintf(doctor->agent_problem, sizeof(doctor->agent_problem), "%s", problem.text);
+	if (call->values[WOULD_START] && is_image(doctor)) {
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "--would-start asks the agent of this host: not with --root");
+	}
+	if (!is_image(doctor)) {
+		ask_agent(doctor, call->values[RUN_DIR]);
+	}
 	if (call->values[WOULD_START]) {
 		return phial_doctor_would_start(doctor, call->values[WOULD_START],
 						call->values[JSON] != NULL, err);
 	}
-	look_at_all(doctor);
+	if (!is_image(doctor)) {
+		look_at_host(doctor);
+	}
+	look_at_files(doctor);
 	if (doctor->is_short) {
 		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "list the checks");
 	}

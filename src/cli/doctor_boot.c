@@ -93,8 +93,7 @@ void phial_doctor_boot(struct phial_doctor *doctor)
 	char systemctl[PHIAL_SETUP_PATH_BYTES];
 	char line[64] = "";
 
-	if (doctor->host.root[0] != '\0' ||
-	    !phial_setup_exists(&doctor->host, "/run/systemd/system") ||
+	if (!phial_setup_exists(&doctor->host, "/run/systemd/system") ||
 	    !phial_doctor_find(doctor, "systemctl", systemctl)) {
 		phial_doctor_add(doctor, "boot.order", PHIAL_CHECK_UNKNOWN,
 				 "let your init system start phiald, and then the engines",

@@ -207,14 +207,17 @@ static void check_run_dir(struct phial_doctor *doctor)
 
 void phial_doctor_install(struct phial_doctor *doctor)
 {
-	check_programs(doctor);
+	/* An image has neither a run directory nor, perhaps, the processor of its programs. */
+	if (doctor->host.root[0] == '\0') {
+		check_programs(doctor);
+		check_run_dir(doctor);
+	}
 	for (size_t i = 0; i < PHIAL_COUNT(rules); i++) {
 		check_file(doctor, &rules[i]);
 	}
 	check_pins(doctor);
 	check_store(doctor);
 	check_marks(doctor);
-	check_run_dir(doctor);
 }
 
 /* --- the agent -------------------------------------------------------------------------------- */

@@ -427,7 +427,8 @@ enum phial_status phial_container_find_bare(const char *workload_dir,
 	while ((entry = readdir(folder)) != NULL) {
 		uint64_t pid;
 
-		if (phial_parse_u64(phial_span_of(entry->d_name), 1, INT32_MAX, &pid)) {
+		/* Process 1 is no container; in a sandbox even root may not look at it. */
+		if (phial_parse_u64(phial_span_of(entry->d_name), 2, INT32_MAX, &pid)) {
 			search_process(&search, (pid_t)pid);
 		}
 	}
