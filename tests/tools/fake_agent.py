@@ -15,17 +15,18 @@ import struct
 import sys
 
 MAGIC = 0x314C4850
-START, VERDICT, MOUNT, FILLED, ATTACHED, COMMITTED = range(1, 7)
+START, VERDICT, MOUNT, FILLED, ATTACHED, COMMITTED, CREATED = range(1, 8)
 NO_GRANT, REFUSED, GO, DONE = range(1, 5)
+CREATED_BYTES = 4 + 132 + 4096
 MODES = ["go", "once", "refuse", "no-grant", "done", "wrong-pid", "garbage", "wrong-turn",
-         "silent", "die-at-start", "die-at-mount", "die-at-attached", "fill-fails", "commit-fails"]
+         "silent", "silent-at-mount", "silent-at-attached", "die-at-start", "die-at-mount", "die-at-attached", "fill-fails", "commit-fails"]
 
 
 class Gone(Exception):
     pass
 
 
-def receive(connection, expected):
+def receive(connection, *expected):
     data, ancillary, _, _ = connection.recvmsg(128 * 1024, socket.CMSG_SPACE(16))
     fds = array.array("i")
     for _, _, raw in ancillary:
@@ -34,8 +35,19 @@ def receive(connection, expected):
         raise Gone
     magic, kind, length = struct.unpack_from("<III", data)
     assert magic == MAGIC and length == len(data) - 12, "bad frame"
-    assert kind == expected, f"frame {kind}, expected {expected}"
+    assert kind in expected, f"frame {kind}, expected {expected}"
     return data[12:], list(fds)
+
+
+def parse_start(start):
+    """START of a hook, or CREATED of the runtime wrapper."""
+    if len(start) == CREATED_BYTES:
+        pid, name, bundle = struct.unpack("<i132s4096s", start)
+        name, bundle = (text.split(bytes(1))[0].decode() for text in (name, bundle))
+        return b"", {"pid": pid, "id": name, "bundle": bundle, "status": "created"}
+    length, workload = struct.unpack_from("<I64s", start)
+    assert len(start) == 68 + length, "bad START"
+    return workload, json.loads(start[68:])
 
 
 def send(connection, kind, payload):
@@ -110,10 +122,9 @@ class Agent:
 
     def serve(self, connection):
         mode = self.options.mode
-        start, fds = receive(connection, START)
-        length, workload = struct.unpack_from("<I64s", start)
-        assert len(fds) == 1 and len(start) == 68 + length, "bad START"
-        state = json.loads(start[68:])
+        start, fds = receive(connection, START, CREATED)
+        assert len(fds) == 1, "no config"
+        workload, state = parse_start(start)
         with os.fdopen(fds[0], "rb") as file:
             config = json.loads(file.read())
         self.log(f"START workload={workload.split(bytes(1))[0].decode()} status={state['status']}")
@@ -133,6 +144,8 @@ class Agent:
         self.log(f"MOUNT kind={kind} fds={len(fds)}")
         os.close(fds[0])
         self.kept.append(fds[1])
+        if mode == "silent-at-mount":
+            receive(connection, ATTACHED)
         if mode == "die-at-mount":
             return
         if mode == "fill-fails":
@@ -143,6 +156,8 @@ class Agent:
         send(connection, FILLED, result(0))
         receive(connection, ATTACHED)
         self.log("ATTACHED")
+        if mode == "silent-at-attached":
+            receive(connection, ATTACHED)
         if mode == "die-at-attached":
             return
         if mode == "commit-fails":
