@@ -19,7 +19,8 @@ struct child {
 	pid_t pid;
 	bool to_group;
 	bool has_ended;
-	bool has_said_no; /* one line about signals that may not be sent is enough */
+	bool stopped_as_job; /* its whole group, and we with it */
+	bool has_said_no;    /* one line about signals that may not be sent is enough */
 	int code;
 };
 
@@ -154,15 +155,18 @@ static void give_terminal(const struct child *child)
 
 static void pass_on(siginfo_t *info, struct child *child)
 {
+	bool to_group = child->to_group;
 	long failed;
 
 	if (info->si_signo == SIGCONT) {
 		give_terminal(child);
+		to_group |= child->stopped_as_job;
+		child->stopped_as_job = false;
 	}
-	if (info->si_code == SI_QUEUE && !child->to_group) { /* with its value */
+	if (info->si_code == SI_QUEUE && !to_group) { /* with its value */
 		failed = syscall(SYS_rt_sigqueueinfo, child->pid, info->si_signo, info);
 	} else {
-		failed = kill(child->to_group ? -child->pid : child->pid, info->si_signo);
+		failed = kill(to_group ? -child->pid : child->pid, info->si_signo);
 	}
 	if (failed != 0 && errno == EPERM && !child->has_said_no) {
 		child->has_said_no = true;
@@ -173,23 +177,28 @@ static void pass_on(siginfo_t *info, struct child *child)
 }
 
 /*
- * The command was stopped, by ^Z. Below a shell the whole job stops, us too, and the shell goes
- * on. Where we lead the session nobody could ever continue it: then ^Z does nothing, as for a
- * PID 1 without an init.
+ * The command was stopped, by ^Z or by using the terminal while our group was in front (a shell
+ * may put it there after we gave it away). Below a shell the whole job stops, us too, and the
+ * shell goes on. Where we lead the session nobody could ever continue it: then ^Z does nothing, as
+ * for a PID 1 without an init.
  */
-static void follow_stop(const struct child *child, int signal_number)
+static void follow_stop(struct child *child, int signal_number)
 {
 	pid_t front;
 	int terminal = find_terminal(&front);
 
-	if (terminal < 0 || front != child->pid) {
+	if (terminal < 0 || (front != child->pid && front != getpgrp())) {
 		return; /* somebody's `kill -STOP`: as it was asked for */
 	}
-	if (getsid(0) == getpid() || getpid() == 1) {
-		(void)kill(-child->pid, signal_number == SIGTSTP ? SIGCONT : 0);
-	} else {
+	if (front != child->pid && (signal_number == SIGTTIN || signal_number == SIGTTOU)) {
+		(void)tcsetpgrp(terminal, child->pid);
+		(void)kill(-child->pid, SIGCONT);
+	} else if (getsid(0) != getpid() && getpid() != 1) {
 		(void)tcsetpgrp(terminal, getpgrp());
+		child->stopped_as_job = true;
 		(void)kill(0, SIGSTOP);
+	} else if (signal_number == SIGTSTP) {
+		(void)kill(-child->pid, SIGCONT);
 	}
 }
 
