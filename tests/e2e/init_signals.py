@@ -13,36 +13,15 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
-INIT = os.path.join(BUILD, "phial-init")
-PROBE = os.path.join(BUILD, "tests/probes/init_probe")
-LIMIT_S = 20
+from _init import INIT, LIMIT_S, PROBE, result, run_tests, skip, wait_until
+
 SENTINEL = 64  # the highest: whatever was sent before it is taken before it
 UNSENDABLE = (signal.SIGKILL, signal.SIGSTOP)
 OWN = [INIT, "--no-secrets"]
 PEERS = {"tini": ["tini"], "catatonit": ["catatonit"]}
-
-count = failed = 0
-
-
-def result(passed, what, detail=""):
-    global count, failed
-    count += 1
-    failed += not passed
-    print(f"{'ok' if passed else 'not ok'} {count} - {what}")
-    if not passed and detail != "":
-        print("\n".join("# " + line for line in str(detail).splitlines()), flush=True)
-
-
-def skip(what, reason):
-    global count
-    count += 1
-    print(f"ok {count} - {what} # SKIP {reason}")
 
 
 def peers():
@@ -64,15 +43,6 @@ def children_of(pid):
 def status_of(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         return dict(re.findall(r"^(\w+):\s*(.*)$", file.read(), re.M))
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + LIMIT_S
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(0.005)
-    return value
 
 
 class Container:
@@ -464,18 +434,4 @@ def test_streams():
     result(True, "an inherited pipe keeps nobody waiting")
 
 
-def main():
-    if not os.access(PROBE, os.X_OK):
-        print("1..0 # SKIP the probes are not built (make probes)")
-        sys.exit(0)
-    if os.geteuid() != 0:
-        print("1..0 # SKIP needs root")
-        sys.exit(0)
-    for name, test in list(globals().items()):
-        if name.startswith("test_"):
-            test()
-    print(f"1..{count}")
-    sys.exit(1 if failed else 0)
-
-
-main()
+run_tests(globals())
