@@ -123,6 +123,13 @@ refuses 4 '^phial: web/db_password: ' "a sealed file that was changed"
 cp "$STORE/web/tls.key.sealed" "$STORE/web/db_password.sealed"
 refuses 9 '^phial: web/db_password: it was sealed as web/tls.key' "a sealed file under another name"
 cp "$WORK/good.sealed" "$STORE/web/db_password.sealed"
+XDG_CONFIG_HOME=$WORK/stranger "$PHIAL" signer keygen --no-passphrase >/dev/null 2>&1
+rm "$STORE/web/db_password.sealed"
+recipient=$(grep -o 'age1[a-z0-9]*' "$STORE/.phial/recipients")
+printf %s "$CANARY" | "$PHIAL" seal web/db_password -r "$recipient" -s "$WORK/stranger/phial/signer.key" \
+	-o "$STORE/web/db_password.sealed" >/dev/null 2>&1 || bail "seal as a stranger"
+refuses 5 '^phial: web/db_password: ' "a good file that a stranger signed"
+cp "$WORK/good.sealed" "$STORE/web/db_password.sealed"
 seal web/old x --not-after "$(date -u -d "2 seconds" +%Y-%m-%dT%H:%M:%SZ)"
 until "$PHIAL" verify "$STORE" 2>&1 | grep -q 'web/old: expired'; do sleep 0.1; done
 refuses 7 '^phial: web/old: expired at ' "an expired secret"
@@ -237,6 +244,9 @@ if [ "$(id -u)" -eq 0 ]; then
 	is "$(cd "$STORE" && "$PHIAL" run web -- sh -c 'id -u; sha256sum <"$CREDENTIALS_DIRECTORY/db_password"' 2>/dev/null | tr '\n' ' ')" \
 		"0 $(sha "$CANARY")  - " "as root"
 	is "$(host_mounts)" "" "... also without a mount on the host"
+	# shellcheck disable=SC2016
+	is "$(cd "$STORE" && unshare -m --propagation shared sh -c '"$0" run web -- grep -c " /run" "/proc/$$/mountinfo"' \
+		"$PHIAL" 2>/dev/null)" "$(grep -c ' /run' /proc/self/mountinfo)" "... and where mounts are shared"
 	is "$(cd "$STORE" && "$PHIAL" run web -- stat -c %a /run/secrets/ /run 2>/dev/null | tr '\n' ' ')" "755 755 " \
 		"... and passable for the users to which the command may step down"
 fi
