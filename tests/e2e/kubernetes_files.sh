@@ -130,8 +130,8 @@ done
 for library in $(ldd "$PHIAL" "$PHIALD" | grep -o '/[^ :]*\.so[^ :]*' | sort -u); do
 	install -D "$library" "$IMAGE$library"
 done
-printf 'root:x:0:0::/:/bin/sh\nphial:x:64110:64110::/:/bin/false\n' >"$IMAGE/etc/passwd"
-printf 'root:x:0:\nphial:x:64110:\n' >"$IMAGE/etc/group"
+printf 'root:x:0:0::/:/bin/sh\nphial:x:59110:59110::/:/bin/false\n' >"$IMAGE/etc/passwd"
+printf 'root:x:0:\nphial:x:59110:\n' >"$IMAGE/etc/group"
 tar -C "$IMAGE" -cf "$WORK/image.tar" . && podman import -q \
 	--change ENV=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$WORK/image.tar" \
 	registry.example/phial:0.1.0 >"$WORK/import.log" 2>&1 || bail "$(cat "$WORK/import.log")"
