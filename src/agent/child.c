@@ -84,8 +84,7 @@ void child_run_worker(const struct supervisor *supervisor, int call_fd, int even
 
 	if (status == PHIAL_OK) {
 		status = phial_sandbox_worker(&supervisor->filters.worker, supervisor->empty_dir,
-					      supervisor->options->uid, supervisor->options->gid,
-					      &err);
+					      supervisor->options, &err);
 	}
 	if (status != PHIAL_OK) {
 		end_badly("worker", &err);

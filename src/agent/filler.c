@@ -14,9 +14,6 @@
 #include "keyring/keyring.h"
 #include "mount/generation.h"
 
-/* The first generation of a fresh mount. */
-#define FIRST_GENERATION 1
-
 /* Read one key and check that it is the part that was asked for. */
 static enum phial_status read_part(const struct phial_fill_part *part, struct phial_secret *payload,
 				   struct phial_error *err)
@@ -97,17 +94,51 @@ static enum phial_status fill(int mount_fd, struct phial_fill_part *parts, size_
 	enum phial_status status = check_parts(parts, count, err);
 
 	if (status == PHIAL_OK) {
-		status = phial_generation_begin(mount_fd, FIRST_GENERATION, &dir_fd, err);
+		status = phial_generation_begin(mount_fd, PHIAL_GENERATION_FIRST, &dir_fd, err);
 	}
 	for (size_t i = 0; status == PHIAL_OK && i < count; i += parts[i].part_count) {
 		status = fill_file(dir_fd, &parts[i], payload, err);
 		names[name_count++] = parts[i].file;
 	}
 	if (status == PHIAL_OK) {
-		status =
-			phial_generation_commit(mount_fd, FIRST_GENERATION, names, name_count, err);
+		status = phial_generation_commit(mount_fd, PHIAL_GENERATION_FIRST, names,
+						 name_count, err);
 	}
 	return status;
+}
+
+/* Give files that the worker of a user's agent wrote to their owners, one part for each. */
+static enum phial_status give(int mount_fd, struct phial_fill_part *parts, size_t count,
+			      struct phial_error *err)
+{
+	const char *names[PHIAL_FILL_PARTS_MAX];
+	enum phial_status status = check_parts(parts, count, err);
+
+	for (size_t i = 0; status == PHIAL_OK && i < count; i++) {
+		status = phial_generation_give(mount_fd, PHIAL_GENERATION_FIRST, parts[i].file,
+					       parts[i].uid, parts[i].gid, err);
+		names[i] = parts[i].file;
+	}
+	return status == PHIAL_OK ? phial_generation_commit(mount_fd, PHIAL_GENERATION_FIRST, names,
+							    count, err)
+				  : status;
+}
+
+static enum phial_status run_job(const struct phial_frame *frame, struct phial_fill_part *parts,
+				 struct phial_secret *payload, struct phial_error *err)
+{
+	size_t count = frame->length / sizeof(parts[0]);
+
+	if (frame->fd_count == 1 && frame->type == PHIAL_LINK_FILL) {
+		return fill(frame->fds[0], parts, count, payload, err);
+	}
+	if (frame->fd_count == 1 && frame->type == PHIAL_LINK_GIVE) {
+		return give(frame->fds[0], parts, count, err);
+	}
+	if (frame->fd_count == 1 && frame->type == PHIAL_LINK_WIPE) {
+		return phial_mount_wipe(frame->fds[0], err);
+	}
+	return phial_fail(err, PHIAL_MALFORMED, 0, "no such job");
 }
 
 int phial_filler_run(int fd, struct phial_secret *payload)
@@ -125,14 +156,7 @@ int phial_filler_run(int fd, struct phial_secret *payload)
 	if (status != PHIAL_OK) {
 		return status == PHIAL_GONE ? 0 : 1;
 	}
-	if (frame.fd_count == 1 && frame.type == PHIAL_LINK_FILL) {
-		status = fill(frame.fds[0], job.parts, frame.length / sizeof(job.parts[0]), payload,
-			      &err);
-	} else if (frame.fd_count == 1 && frame.type == PHIAL_LINK_WIPE) {
-		status = phial_mount_wipe(frame.fds[0], &err);
-	} else {
-		status = phial_fail(&err, PHIAL_MALFORMED, 0, "no such job");
-	}
+	status = run_job(&frame, job.parts, payload, &err);
 	phial_frame_close_fds(&frame);
 	result.status = status;
 	memcpy(result.text, err.text, sizeof(result.text));

@@ -9,8 +9,8 @@
 struct phial_secret;
 
 /*
- * Wait on a socket for one job (a frame of type PHIAL_LINK_FILL with phial_fill_part records, or
- * PHIAL_LINK_WIPE; one descriptor: the rw mount), do it, answer with a struct phial_link_result.
+ * Wait on a socket for one job (a frame of type PHIAL_LINK_FILL or PHIAL_LINK_GIVE with
+ * phial_fill_part records, or PHIAL_LINK_WIPE; one descriptor: the rw mount), do it, answer with a struct phial_link_result.
  * fd: the socket. payload: secret memory of PHIAL_KEY_PAYLOAD_MAX bytes, made by the child before
  * its sandbox. Returns the exit status for _exit().
  */

@@ -30,17 +30,29 @@ struct phial_entry *phial_index_find(const struct phial_index *index, const char
 	return bsearch(name, index->entries, index->count, sizeof(index->entries[0]), compare_name);
 }
 
+bool phial_loaded_exists(const struct phial_loaded *loaded)
+{
+	return loaded->serial_count > 0 || loaded->sealed;
+}
+
+void phial_loaded_clear(struct phial_loaded *loaded)
+{
+	free(loaded->serials);
+	free(loaded->sealed);
+	*loaded = (struct phial_loaded){ .serial_count = 0 };
+}
+
 static void clear_entry(struct phial_entry *entry)
 {
 	free(entry->name);
 	free(entry->reason);
-	free(entry->loaded.serials);
+	phial_loaded_clear(&entry->loaded);
 }
 
 /* Keep an entry whose file is gone if something is loaded. Returns whether it is kept. */
 static bool keep_missing(struct phial_entry *entry, struct phial_entry *ret_kept)
 {
-	if (entry->loaded.serial_count == 0) {
+	if (!phial_loaded_exists(&entry->loaded)) {
 		clear_entry(entry);
 		return false;
 	}
@@ -104,7 +116,7 @@ enum phial_status phial_index_update(struct phial_index *index, char **names, si
 
 bool phial_entry_is_foreign(const struct phial_entry *entry)
 {
-	return entry->status == PHIAL_NOT_RECIPIENT && entry->loaded.serial_count == 0;
+	return entry->status == PHIAL_NOT_RECIPIENT && !phial_loaded_exists(&entry->loaded);
 }
 
 void phial_entry_set(struct phial_entry *entry, enum phial_status status, const char *reason)

@@ -16,7 +16,7 @@
 
 struct phial_secret;
 
-/* A value in the ring. */
+/* A value in the ring; in a user's agent, whose quota of keys is small, its sealed file. */
 struct phial_loaded {
 	uint64_t version;
 	int64_t not_after_s; /* 0: never */
@@ -25,8 +25,10 @@ struct phial_loaded {
 	uint32_t owner_gid;
 	uint32_t total_bytes;
 	uint8_t digest[PHIAL_DIGEST_BYTES];
-	int32_t *serials;	 /* part 0 to serial_count - 1; owned */
-	uint32_t serial_count;	 /* 0: nothing is loaded */
+	int32_t *serials;      /* part 0 to serial_count - 1; owned */
+	uint32_t serial_count; /* 0: it is not in the ring */
+	uint8_t *sealed;       /* or the file as it was verified and opened; owned */
+	size_t sealed_bytes;
 	uint64_t signers_serial; /* of the list that its signature was checked against; 0: none */
 };
 
@@ -44,6 +46,12 @@ struct phial_index {
 	size_t count;
 	const char **names; /* of the entries, in order, for phial_policy_grant() */
 };
+
+/* True if there is a value. */
+bool phial_loaded_exists(const struct phial_loaded *loaded);
+
+/* Free what it holds and leave it empty. Keys stay in the ring. */
+void phial_loaded_clear(struct phial_loaded *loaded);
 
 /* The entry of a name, or NULL. */
 struct phial_entry *phial_index_find(const struct phial_index *index, const char *name);

@@ -12,6 +12,7 @@
 
 #include <phial/error.h>
 
+#include "keyring/keyring.h"
 #include "wire/frame.h"
 
 enum phial_link_type {
@@ -20,8 +21,11 @@ enum phial_link_type {
 		1,	     /* struct phial_link_add_key; the payload lies in the shared pages */
 	PHIAL_LINK_WORKLOAD, /* struct phial_link_workload; answers device and inode */
 	PHIAL_LINK_FILL,     /* phial_fill_part records; fds: pidfd, rw mount; answers a number */
+	PHIAL_LINK_GIVE,     /* as FILL, in a user's agent: the worker has written the files */
 	PHIAL_LINK_WIPE,     /* struct phial_link_container: wipe the mount and let go of it */
 	PHIAL_LINK_ALIVE,    /* struct phial_link_process; answers 1 or 0 */
+	PHIAL_LINK_MAPS,     /* struct phial_link_process; answers phial_link_maps in the pages */
+	PHIAL_LINK_QUOTA,    /* nothing; answers the agent's quota of keys */
 	PHIAL_LINK_RELOAD,   /* nothing: send STORE again */
 	PHIAL_LINK_LOADED,   /* nothing: the store has been read */
 	PHIAL_LINK_FATAL,    /* struct phial_link_fatal: the worker cannot go on */
@@ -53,6 +57,17 @@ struct phial_link_process {
 	uint64_t start_time;
 };
 
+/* A uid_map or gid_map has at most 340 lines of 33 bytes. */
+#define PHIAL_LINK_MAP_BYTES 12288
+
+/* In the shared pages: nothing secret, but too large for an answer. uid_map, then gid_map. */
+struct phial_link_maps {
+	size_t lengths[2];
+	char texts[2][PHIAL_LINK_MAP_BYTES];
+};
+
+_Static_assert(sizeof(struct phial_link_maps) <= PHIAL_KEY_PAYLOAD_MAX, "maps fit the pages");
+
 struct phial_link_result {
 	uint64_t number;
 	uint32_t status; /* enum phial_status */
@@ -70,16 +85,17 @@ struct phial_link_answer {
 	uint64_t number; /* key serial, container number, 0 or 1 */
 	uint64_t device;
 	uint64_t inode;
+	struct phial_key_quota quota;
 	char text[PHIAL_ERROR_TEXT_BYTES];
 };
 
 /* One key's part of one file, for the filler. The parts of a file follow one another. */
 struct phial_fill_part {
-	int32_t serial;
+	int32_t serial; /* 0 with GIVE */
 	uint32_t part;
 	uint32_t part_count;
 	uint32_t mode;
-	uint32_t uid; /* as the host sees it */
+	uint32_t uid; /* as the agent's user namespace counts */
 	uint32_t gid;
 	char file[64];
 };
@@ -87,7 +103,7 @@ struct phial_fill_part {
 #define PHIAL_FILL_PARTS_MAX (PHIAL_FRAME_MAX_BYTES / sizeof(struct phial_fill_part))
 
 /*
- * Call the supervisor and wait for its answer. fds: the two descriptors of FILL, which stay the
+ * Call the supervisor and wait for its answer. fds: the two descriptors of FILL or GIVE, which stay the
  * caller's, or NULL. ret_answer: set on PHIAL_OK.
  * Returns what the supervisor answered; PHIAL_GONE when it is not there any more. Ends the process
  * when the answer cannot be read: supervisor and worker would be out of step.

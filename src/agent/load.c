@@ -11,6 +11,7 @@
 
 #include <phial/sealed.h>
 
+#include "agent/keep.h"
 #include "agent/link.h"
 #include "agent/log.h"
 #include "agent/worker.h"
@@ -32,7 +33,8 @@ struct load {
 	struct phial_secret *value;
 	uint8_t *buffer; /* of phial_store_read_sealed() */
 	size_t buffer_bytes;
-	int32_t *dropped; /* keys of replaced versions, dropped once the marks are durable */
+	size_t file_bytes; /* of the file at hand, in buffer */
+	int32_t *dropped;  /* keys of replaced versions, dropped once the marks are durable */
 	size_t dropped_count;
 	size_t changed; /* entries that got a new value */
 	bool *is_new;	/* by entry: got a value in this load */
@@ -47,107 +49,7 @@ static void free_load(struct load *load)
 	free(load->is_new);
 }
 
-/* --- values into the ring --------------------------------------------------------------- */
-
-static void drop_keys(const struct phial_worker *worker, const int32_t *serials, size_t count)
-{
-	struct phial_error err;
-
-	for (size_t i = 0; i < count; i++) {
-		if (phial_keyring_drop(worker->start->ring, serials[i], &err) != PHIAL_OK) {
-			phial_log("cannot drop an old key: %s", err.text);
-		}
-	}
-}
-
-/* The kernel's own timeout is a backstop: it ends a key even if the agent hangs. */
-static uint32_t timeout_of(int64_t not_after_s, int64_t now_s)
-{
-	if (not_after_s == 0) {
-		return 0;
-	}
-	if (not_after_s <= now_s) {
-		return 1; /* just now; 0 would be never */
-	}
-	return not_after_s - now_s > UINT32_MAX ? UINT32_MAX : (uint32_t)(not_after_s - now_s);
-}
-
-/* Put one part of a value into the ring by way of the shared pages. */
-static enum phial_status add_part(const struct load *load, const struct phial_key_header *header,
-				  uint32_t timeout_s, int32_t *ret_serial, struct phial_error *err)
-{
-	const struct phial_worker_start *start = load->worker->start;
-	size_t offset = header->part * PHIAL_KEY_PART_MAX;
-	size_t rest = phial_secret_length(load->value) - offset;
-	size_t length = rest < PHIAL_KEY_PART_MAX ? rest : PHIAL_KEY_PART_MAX;
-	const struct phial_link_add_key call = {
-		.length = (uint32_t)(sizeof(*header) + length),
-		.timeout_s = timeout_s,
-	};
-	struct phial_link_answer answer;
-
-	memcpy(start->pages.bytes, header, sizeof(*header));
-	memcpy(start->pages.bytes + sizeof(*header), phial_secret_const_bytes(load->value) + offset,
-	       length);
-	enum phial_status status = phial_link_call(start->call_fd, PHIAL_LINK_ADD_KEY, &call,
-						   sizeof(call), NULL, &answer, err);
-
-	phial_wipe(start->pages.bytes, sizeof(*header) + length);
-	if (status == PHIAL_OK) {
-		*ret_serial = (int32_t)answer.number;
-	}
-	return status;
-}
-
-/* Put the whole value into the ring. ret_loaded: its serials are the caller's. */
-static enum phial_status add_value(const struct load *load,
-				   const struct phial_sealed_header *sealed,
-				   const uint8_t digest[static PHIAL_DIGEST_BYTES],
-				   struct phial_loaded *ret_loaded, struct phial_error *err)
-{
-	size_t length = phial_secret_length(load->value);
-	size_t part_count =
-		length == 0 ? 1 : (length + PHIAL_KEY_PART_MAX - 1) / PHIAL_KEY_PART_MAX;
-	struct phial_key_header header = {
-		.magic = PHIAL_KEY_MAGIC,
-		.kind = PHIAL_KEY_SECRET,
-		.part_count = (uint32_t)part_count,
-		.version = sealed->version,
-		.not_after_s = sealed->not_after_s,
-		.total_bytes = (uint32_t)length,
-		.mode = sealed->mode,
-		.owner_uid = sealed->owner_uid,
-		.owner_gid = sealed->owner_gid,
-	};
-	phial_auto_free int32_t *serials = calloc(part_count, sizeof(*serials));
-	uint32_t timeout_s = timeout_of(sealed->not_after_s, phial_worker_now_s(load->worker));
-	enum phial_status status = PHIAL_OK;
-
-	if (!serials) {
-		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "load %s", sealed->name);
-	}
-	memcpy(header.name, sealed->name, strlen(sealed->name));
-	memcpy(header.digest, digest, sizeof(header.digest));
-	for (; status == PHIAL_OK && header.part < part_count; header.part++) {
-		status = add_part(load, &header, timeout_s, &serials[header.part], err);
-	}
-	if (status != PHIAL_OK) {
-		drop_keys(load->worker, serials, header.part - 1);
-		return status;
-	}
-	*ret_loaded = (struct phial_loaded){
-		.version = sealed->version,
-		.not_after_s = sealed->not_after_s,
-		.mode = sealed->mode,
-		.owner_uid = sealed->owner_uid,
-		.owner_gid = sealed->owner_gid,
-		.total_bytes = (uint32_t)length,
-		.serials = phial_take_pointer(serials),
-		.serial_count = (uint32_t)part_count,
-	};
-	memcpy(ret_loaded->digest, digest, sizeof(ret_loaded->digest));
-	return PHIAL_OK;
-}
+/* --- one file --------------------------------------------------------------------------- */
 
 /* Keep the serials of a replaced value until the marks are durable. */
 static void replace_loaded(struct load *load, struct phial_entry *entry,
@@ -165,13 +67,11 @@ static void replace_loaded(struct load *load, struct phial_entry *entry,
 		       entry->loaded.serial_count * sizeof(*larger));
 	}
 	load->dropped_count = count;
-	free(entry->loaded.serials);
+	phial_loaded_clear(&entry->loaded);
 	entry->loaded = *loaded;
 	load->is_new[entry - load->worker->index.entries] = true;
 	load->changed++;
 }
-
-/* --- one file --------------------------------------------------------------------------- */
 
 /* What the header alone says against a file. */
 static enum phial_status check_header(const struct load *load, const struct phial_entry *entry,
@@ -207,11 +107,18 @@ static enum phial_status open_and_add(struct load *load, struct phial_entry *ent
 				      struct phial_error *err)
 {
 	const struct phial_sealed_header *header = phial_sealed_get_header(sealed);
+	const struct phial_opened opened = {
+		.header = header,
+		.value = load->value,
+		.digest = digest,
+		.file = load->buffer,
+		.file_bytes = load->file_bytes,
+	};
 	struct phial_loaded loaded;
 	enum phial_status status = phial_sealed_open(sealed, load->identities, load->value, err);
 
 	if (status == PHIAL_OK) {
-		status = add_value(load, header, digest, &loaded, err);
+		status = phial_keep(load->worker, &opened, &loaded, err);
 	}
 	/* The bytes in use: wiping the whole MiB each time would be a tenth of a large load. */
 	phial_secret_set_length(load->value, 0);
@@ -220,26 +127,26 @@ static enum phial_status open_and_add(struct load *load, struct phial_entry *ent
 	}
 	status = phial_marks_note(load->worker->marks, entry->name, header->version, digest, err);
 	if (status != PHIAL_OK) {
-		drop_keys(load->worker, loaded.serials, loaded.serial_count);
-		free(loaded.serials);
+		phial_keep_drop_keys(load->worker, loaded.serials, loaded.serial_count);
+		phial_loaded_clear(&loaded);
 		return status;
 	}
 	replace_loaded(load, entry, &loaded);
 	return PHIAL_OK;
 }
 
-/* Everything after reading. bytes: the file. */
-static enum phial_status load_bytes(struct load *load, struct phial_entry *entry,
-				    const uint8_t *bytes, size_t length, struct phial_error *err)
+/* Everything after reading. */
+static enum phial_status load_file(struct load *load, struct phial_entry *entry,
+				   struct phial_error *err)
 {
 	struct phial_worker *worker = load->worker;
 	uint8_t digest[PHIAL_DIGEST_BYTES];
 	struct phial_sealed *sealed = NULL;
 
-	phial_hash_256(bytes, length, digest);
-	bool is_same = entry->loaded.serial_count > 0 &&
+	phial_hash_256(load->buffer, load->file_bytes, digest);
+	bool is_same = phial_loaded_exists(&entry->loaded) &&
 		       memcmp(digest, entry->loaded.digest, sizeof(digest)) == 0;
-	enum phial_status status = phial_sealed_parse(bytes, length, &sealed, err);
+	enum phial_status status = phial_sealed_parse(load->buffer, load->file_bytes, &sealed, err);
 
 	if (status != PHIAL_OK) {
 		return status;
@@ -286,15 +193,14 @@ static const char *without_name(const char *text, const char *name)
 static void load_entry(struct load *load, struct phial_entry *entry)
 {
 	struct phial_error err = { .status = PHIAL_OK };
-	size_t length;
 
 	entry->file_version = 0; /* of a file that cannot be read, too */
 	enum phial_status status =
 		phial_store_read_sealed(load->store_fd, entry->name, &load->buffer,
-					&load->buffer_bytes, &length, &err);
+					&load->buffer_bytes, &load->file_bytes, &err);
 
 	if (status == PHIAL_OK) {
-		status = load_bytes(load, entry, load->buffer, length, &err);
+		status = load_file(load, entry, &err);
 	}
 	const char *reason = status == PHIAL_OK ? NULL : without_name(err.text, entry->name);
 	bool is_known = status == entry->status &&
@@ -311,7 +217,9 @@ static void load_entry(struct load *load, struct phial_entry *entry)
 
 /* --- the whole store -------------------------------------------------------------------- */
 
-static enum phial_status read_identity(struct load *load, struct phial_error *err)
+enum phial_status phial_worker_read_identity(const struct phial_worker *worker,
+					     struct phial_identities **ret_identities,
+					     struct phial_error *err)
 {
 	phial_auto_secret struct phial_secret *payload = NULL;
 	phial_auto_secret struct phial_secret *text = NULL;
@@ -322,7 +230,7 @@ static enum phial_status read_identity(struct load *load, struct phial_error *er
 		status = phial_secret_new(PHIAL_KEY_PART_MAX, &text, err);
 	}
 	if (status == PHIAL_OK) {
-		status = phial_keyring_read(load->worker->start->identity_serial,
+		status = phial_keyring_read(worker->start->identity_serial,
 					    phial_secret_bytes(payload),
 					    phial_secret_capacity(payload), &length, err);
 	}
@@ -338,7 +246,7 @@ static enum phial_status read_identity(struct load *load, struct phial_error *er
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	return phial_identities_parse(text, NULL, &load->identities, err);
+	return phial_identities_parse(text, NULL, ret_identities, err);
 }
 
 /*
@@ -454,9 +362,9 @@ static void take_back(struct load *load, const struct phial_error *reason)
 		if (!load->is_new[i]) {
 			continue;
 		}
-		drop_keys(load->worker, entry->loaded.serials, entry->loaded.serial_count);
-		free(entry->loaded.serials);
-		entry->loaded = (struct phial_loaded){ .serial_count = 0 };
+		phial_keep_drop_keys(load->worker, entry->loaded.serials,
+				     entry->loaded.serial_count);
+		phial_loaded_clear(&entry->loaded);
 		phial_entry_set(entry, reason->status, reason->text);
 	}
 }
@@ -467,7 +375,7 @@ static enum phial_status load_all(struct load *load, int trust_fd, struct phial_
 	enum phial_status status = load_trust(load, trust_fd, err);
 
 	if (status == PHIAL_OK) {
-		status = read_identity(load, err);
+		status = phial_worker_read_identity(worker, &load->identities, err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_secret_new(PHIAL_SECRET_MAX_BYTES, &load->value, err);
@@ -489,7 +397,7 @@ static enum phial_status load_all(struct load *load, int trust_fd, struct phial_
 					"nothing new is released, the marks cannot be written");
 		take_back(load, err);
 	}
-	drop_keys(worker, load->dropped, load->dropped_count);
+	phial_keep_drop_keys(worker, load->dropped, load->dropped_count);
 	return status;
 }
 
@@ -534,10 +442,10 @@ static void ensure_workloads(struct phial_worker *worker)
 		const struct phial_entry *entry = &worker->index.entries[i];
 		size_t length = strcspn(entry->name, "/");
 
-		if (entry->loaded.serial_count > 0 && entry->name[length] == '/' &&
+		if (phial_loaded_exists(&entry->loaded) && entry->name[length] == '/' &&
 		    (i == 0 ||
 		     strncmp(worker->index.entries[i - 1].name, entry->name, length + 1) != 0 ||
-		     worker->index.entries[i - 1].loaded.serial_count == 0)) {
+		     !phial_loaded_exists(&worker->index.entries[i - 1].loaded))) {
 			ensure_workload(worker, entry->name, length);
 		}
 	}
@@ -557,7 +465,7 @@ static void log_summary(const struct phial_worker *worker, const struct load *lo
 	for (size_t i = 0; i < worker->index.count; i++) {
 		const struct phial_entry *entry = &worker->index.entries[i];
 
-		loaded += entry->loaded.serial_count > 0;
+		loaded += phial_loaded_exists(&entry->loaded);
 		foreign += phial_entry_is_foreign(entry);
 		refused += entry->status != PHIAL_OK && !phial_entry_is_foreign(entry);
 	}

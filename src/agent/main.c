@@ -6,14 +6,17 @@
 #include "agent/log.h"
 #include "agent/options.h"
 #include "agent/supervisor.h"
+#include "agent/user.h"
 #include "base/harden.h"
 
 static const char help_text[] =
-	"usage: phiald [options]\n"
+	"usage: phiald [--user] [options]\n"
 	"\n"
 	"The phial agent: opens sealed secrets, keeps them in the kernel keyring, and gives them to\n"
 	"containers. Runs in the foreground, as root; see phiald(8).\n"
 	"\n"
+	"  --user              as an ordinary user, for its rootless Podman: paths are then by\n"
+	"                      XDG_CONFIG_HOME, XDG_STATE_HOME and XDG_RUNTIME_DIR\n"
 	"  --store DIR         where sealed files lie (PHIAL_STORE, /etc/phial/store)\n"
 	"  --identity FILE     the host's age key (PHIAL_IDENTITY, /var/lib/phial/identity)\n"
 	"  --trust FILE        the admin keys pinned here (PHIAL_TRUST, /etc/phial/trust)\n"
@@ -36,6 +39,9 @@ int main(int argc, char **argv)
 	if (status == PHIAL_OK && (options.wants_help || options.wants_version)) {
 		fputs(options.wants_help ? help_text : "phiald " PHIAL_VERSION "\n", stdout);
 		return 0;
+	}
+	if (status == PHIAL_OK && options.is_user) {
+		status = phial_user_enter(&options, &err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_supervisor_run(&options, &err);

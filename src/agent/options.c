@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/user.h"
 #include "base/parse.h"
 
 #define DEFAULT_STORE	    "/etc/phial/store"
@@ -29,6 +30,7 @@ enum option_code {
 	OPTION_RUN_DIR,
 	OPTION_STATE_DIR,
 	OPTION_WORKER_USER,
+	OPTION_USER,
 	OPTION_CDI,
 	OPTION_PASSPHRASE_FD,
 };
@@ -40,6 +42,7 @@ static const struct option long_options[] = {
 	{ "run-dir", required_argument, NULL, OPTION_RUN_DIR },
 	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
 	{ "worker-user", required_argument, NULL, OPTION_WORKER_USER },
+	{ "user", no_argument, NULL, OPTION_USER },
 	{ "cdi", required_argument, NULL, OPTION_CDI },
 	{ "passphrase-fd", required_argument, NULL, OPTION_PASSPHRASE_FD },
 	{ "help", no_argument, NULL, 'h' },
@@ -47,11 +50,12 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static const char *environment_or(const char *variable, const char *fallback)
+/* A variable's value, or NULL when it is not set or empty. */
+static const char *from_environment(const char *variable)
 {
 	const char *value = getenv(variable);
 
-	return value && *value != '\0' ? value : fallback;
+	return value && *value != '\0' ? value : NULL;
 }
 
 /* Take one option. Returns false for one that getopt or its value's form refuses. */
@@ -78,6 +82,9 @@ static bool take_option(int code, struct phial_agent_options *options)
 	case OPTION_WORKER_USER:
 		options->worker_user = optarg;
 		return true;
+	case OPTION_USER:
+		options->is_user = true;
+		return true;
 	case OPTION_CDI:
 		options->cdi = optarg;
 		return true;
@@ -98,8 +105,24 @@ static bool take_option(int code, struct phial_agent_options *options)
 	}
 }
 
-static enum phial_status find_user(struct phial_agent_options *options, struct phial_error *err)
+static void set_default(const char **path, const char *fallback)
 {
+	if (!*path) {
+		*path = fallback;
+	}
+}
+
+/* Root's agent: fixed paths, and a user that must be there. */
+static enum phial_status complete_for_root(struct phial_agent_options *options,
+					   struct phial_error *err)
+{
+	set_default(&options->store, DEFAULT_STORE);
+	set_default(&options->identity, DEFAULT_IDENTITY);
+	set_default(&options->trust, DEFAULT_TRUST);
+	set_default(&options->run_dir, DEFAULT_RUN_DIR);
+	set_default(&options->state_dir, DEFAULT_STATE_DIR);
+	set_default(&options->worker_user, DEFAULT_WORKER_USER);
+	set_default(&options->cdi, DEFAULT_CDI);
 	errno = 0;
 	const struct passwd *entry = getpwnam(options->worker_user);
 
@@ -119,18 +142,34 @@ static enum phial_status find_user(struct phial_agent_options *options, struct p
 	return PHIAL_OK;
 }
 
+static enum phial_status complete(struct phial_agent_options *options, struct phial_error *err)
+{
+	enum phial_status status;
+
+	if (options->is_user && options->worker_user) {
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "--worker-user is for root's agent: that of a user has no other "
+				  "user for its worker");
+	}
+	status = options->is_user ? phial_user_find_paths(options, err)
+				  : complete_for_root(options, err);
+	if (status == PHIAL_OK && options->run_dir[0] != '/') {
+		status = phial_fail(err, PHIAL_USAGE, 0, "--run-dir takes an absolute path");
+	}
+	if (status == PHIAL_OK && options->cdi && options->cdi[0] != '/') {
+		status = phial_fail(err, PHIAL_USAGE, 0, "--cdi takes an absolute path");
+	}
+	return status;
+}
+
 enum phial_status phial_agent_options_parse(int argc, char **argv,
 					    struct phial_agent_options *ret_options,
 					    struct phial_error *err)
 {
 	struct phial_agent_options options = {
-		.store = environment_or("PHIAL_STORE", DEFAULT_STORE),
-		.identity = environment_or("PHIAL_IDENTITY", DEFAULT_IDENTITY),
-		.trust = environment_or("PHIAL_TRUST", DEFAULT_TRUST),
-		.run_dir = DEFAULT_RUN_DIR,
-		.state_dir = DEFAULT_STATE_DIR,
-		.worker_user = DEFAULT_WORKER_USER,
-		.cdi = DEFAULT_CDI,
+		.store = from_environment("PHIAL_STORE"),
+		.identity = from_environment("PHIAL_IDENTITY"),
+		.trust = from_environment("PHIAL_TRUST"),
 		.passphrase_fd = -1,
 	};
 	int code;
@@ -147,14 +186,8 @@ enum phial_status phial_agent_options_parse(int argc, char **argv,
 	if (optind < argc) {
 		return phial_fail(err, PHIAL_USAGE, 0, "phiald takes no arguments, only options");
 	}
-	if (options.run_dir[0] != '/') {
-		return phial_fail(err, PHIAL_USAGE, 0, "--run-dir takes an absolute path");
-	}
-	if (options.cdi[0] != '/') {
-		return phial_fail(err, PHIAL_USAGE, 0, "--cdi takes an absolute path");
-	}
 	if (!options.wants_help && !options.wants_version) {
-		enum phial_status status = find_user(&options, err);
+		enum phial_status status = complete(&options, err);
 
 		if (status != PHIAL_OK) {
 			return status;

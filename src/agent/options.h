@@ -17,14 +17,17 @@ struct phial_agent_options {
 	const char *worker_user; /* --worker-user: whom the worker runs as */
 	const char *cdi;	 /* --cdi, or NULL: no CDI file is kept */
 	int passphrase_fd;	 /* --passphrase-fd, or -1 */
+	bool is_user;		 /* --user: the agent of an ordinary user */
+	bool has_subids;	 /* of a user's agent: its subordinate ids are mapped */
 	bool wants_help;
 	bool wants_version;
-	uid_t uid; /* of the worker */
+	uid_t uid; /* of the worker, in the agent's namespace */
 	gid_t gid;
 };
 
 /*
- * Read the command line and the environment. argv: kept, options point into it. Returns PHIAL_OK;
+ * Read the command line and the environment. argv: kept, options point into it. With --user, uid
+ * and gid are 0, which is this user in the namespace of phial_user_enter(). Returns PHIAL_OK;
  * PHIAL_USAGE with what is wrong; PHIAL_NOT_FOUND when the worker's user does not exist.
  */
 PHIAL_CHECKED enum phial_status phial_agent_options_parse(int argc, char **argv,

@@ -2,6 +2,7 @@
 /*
  * Secret pages that worker and supervisor share: one key payload on its way into the kernel. The
  * worker writes it, the supervisor hands it to add_key(2) without looking, the worker wipes it.
+ * Between two payloads they also carry an answer that is too large for a record.
  */
 #ifndef PHIAL_AGENT_PAGES_H
 #define PHIAL_AGENT_PAGES_H

@@ -80,7 +80,8 @@ static enum phial_status map_owner(const struct phial_client *client,
 	    !phial_id_map_outside(&maps[1], gid, &part->gid)) {
 		return phial_fail(
 			err, PHIAL_REFUSED, 0,
-			"%s: owner %u:%u does not exist in the container's user namespace",
+			"%s: owner %u:%u does not exist in the container's user namespace, or is "
+			"no id that the agent knows",
 			file->secret, uid, gid);
 	}
 	if (file->mode != PHIAL_MODE_UNSET) {
@@ -104,21 +105,22 @@ static enum phial_status list_parts(const struct phial_worker *worker, struct ph
 			phial_index_find(&worker->index, client->files[i].secret);
 
 		/* The store may have been read again since START. */
-		if (!entry || entry->status != PHIAL_OK || entry->loaded.serial_count == 0) {
+		if (!entry || entry->status != PHIAL_OK || !phial_loaded_exists(&entry->loaded)) {
 			return phial_fail(err, PHIAL_GONE, 0,
 					  "%s changed in the store meanwhile; start the container "
 					  "again",
 					  client->files[i].secret);
 		}
 		const struct phial_loaded *loaded = &entry->loaded;
-		struct phial_fill_part part = { .part_count = loaded->serial_count };
+		bool is_file = loaded->sealed != NULL; /* written by this worker, and whole */
+		struct phial_fill_part part = { .part_count = is_file ? 1 : loaded->serial_count };
 		enum phial_status status =
 			map_owner(client, &client->files[i], loaded, maps, &part, err);
 
 		if (status != PHIAL_OK) {
 			return status;
 		}
-		if (used + loaded->serial_count > PHIAL_FILL_PARTS_MAX) {
+		if (used + part.part_count > PHIAL_FILL_PARTS_MAX) {
 			return phial_fail(err, PHIAL_TOO_LARGE, 0,
 					  "the workload's secrets are more than %zu pieces",
 					  PHIAL_FILL_PARTS_MAX);
@@ -126,7 +128,7 @@ static enum phial_status list_parts(const struct phial_worker *worker, struct ph
 		client->record->releases[i].version = loaded->version;
 		memcpy(part.file, client->files[i].file, sizeof(part.file));
 		for (part.part = 0; part.part < part.part_count; part.part++) {
-			part.serial = loaded->serials[part.part];
+			part.serial = is_file ? 0 : loaded->serials[part.part];
 			ret_parts[used++] = part;
 		}
 	}
@@ -155,16 +157,25 @@ static enum phial_status start_fill(struct phial_worker *worker, struct phial_cl
 {
 	static struct phial_fill_part parts[PHIAL_FILL_PARTS_MAX];
 	static struct phial_id_map maps[2];
+	bool is_user = worker->start->options->is_user;
 	struct phial_hook_mount mount;
 	struct phial_link_answer answer;
 	size_t count = 0;
 	enum phial_status status = parse_mount(frame->length, &mount, maps, err);
 
+	if (status == PHIAL_OK && is_user) {
+		status = phial_user_find_maps(worker, client->record->pid, mount.start_time, maps,
+					      err);
+	}
 	if (status == PHIAL_OK) {
 		status = list_parts(worker, client, maps, parts, &count, err);
 	}
+	if (status == PHIAL_OK && is_user) {
+		status = phial_user_fill(worker, client, frame->fds[1], parts, err);
+	}
 	if (status == PHIAL_OK) {
-		status = phial_link_call(worker->start->call_fd, PHIAL_LINK_FILL, parts,
+		status = phial_link_call(worker->start->call_fd,
+					 is_user ? PHIAL_LINK_GIVE : PHIAL_LINK_FILL, parts,
 					 count * sizeof(parts[0]), frame->fds, &answer, err);
 	}
 	if (status != PHIAL_OK) {

@@ -21,10 +21,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/options.h"
 #include "base/capability.h"
 #include "base/cleanup.h"
 #include "base/harden.h"
 #include "base/io.h"
+
+/* The worker's calls nest less deep than this. */
+#define STACK_LOCKED_BYTES ((size_t)256 * 1024)
+#define PAGE_BYTES	   ((size_t)4096)
 
 /* What both need: memory, descriptors that they have, time, an end. */
 static const int common_calls[] = {
@@ -49,6 +54,9 @@ static const int worker_calls[] = {
 	SCMP_SYS(readlinkat), SCMP_SYS(sysinfo),    SCMP_SYS(fchmod),
 };
 
+/* In a user's agent it also writes the files, of which it stays the owner. */
+static const int user_worker_calls[] = { SCMP_SYS(mkdirat), SCMP_SYS(fchown) };
+
 /* The filler makes files and gives them to the container's users. */
 static const int filler_calls[] = {
 	SCMP_SYS(mkdirat), SCMP_SYS(symlinkat),	 SCMP_SYS(fchown),   SCMP_SYS(fchmod),
@@ -61,6 +69,8 @@ static const uint64_t filler_key_calls[] = { KEYCTL_READ };
 struct allow_list {
 	const int *calls;
 	size_t call_count;
+	const int *more_calls;
+	size_t more_call_count;
 	const uint64_t *key_calls;
 	size_t key_call_count;
 };
@@ -84,6 +94,9 @@ static int add_rules(scmp_filter_ctx context, const struct allow_list *list)
 
 	if (rc == 0) {
 		rc = allow_calls(context, list->calls, list->call_count);
+	}
+	if (rc == 0) {
+		rc = allow_calls(context, list->more_calls, list->more_call_count);
 	}
 	for (size_t i = 0; rc == 0 && i < list->key_call_count; i++) {
 		const struct scmp_arg_cmp operation = {
@@ -134,19 +147,22 @@ static enum phial_status compile(const struct allow_list *list, struct phial_fil
 	return status;
 }
 
-enum phial_status phial_filters_make(struct phial_filters *ret_filters, struct phial_error *err)
+enum phial_status phial_filters_make(bool is_user, struct phial_filters *ret_filters,
+				     struct phial_error *err)
 {
-	static const struct allow_list worker = {
-		worker_calls,
-		PHIAL_COUNT(worker_calls),
-		worker_key_calls,
-		PHIAL_COUNT(worker_key_calls),
+	const struct allow_list worker = {
+		.calls = worker_calls,
+		.call_count = PHIAL_COUNT(worker_calls),
+		.more_calls = user_worker_calls,
+		.more_call_count = is_user ? PHIAL_COUNT(user_worker_calls) : 0,
+		.key_calls = worker_key_calls,
+		.key_call_count = PHIAL_COUNT(worker_key_calls),
 	};
 	static const struct allow_list filler = {
-		filler_calls,
-		PHIAL_COUNT(filler_calls),
-		filler_key_calls,
-		PHIAL_COUNT(filler_key_calls),
+		.calls = filler_calls,
+		.call_count = PHIAL_COUNT(filler_calls),
+		.key_calls = filler_key_calls,
+		.key_call_count = PHIAL_COUNT(filler_key_calls),
 	};
 	enum phial_status status = compile(&worker, &ret_filters->worker, err);
 
@@ -227,23 +243,55 @@ enum phial_status phial_sandbox_supervisor(struct phial_error *err)
 	return phial_capabilities_keep(keep, err);
 }
 
-enum phial_status phial_sandbox_worker(const struct phial_filter *filter, const char *empty_dir,
-				       uid_t uid, gid_t gid, struct phial_error *err)
+/* What is mapped now, the stack among it, stays in RAM; later secrets lock themselves. */
+static enum phial_status lock_memory(struct phial_error *err)
 {
-	enum phial_status status = enter_empty_root(empty_dir, err);
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "mlockall");
+	}
+	return PHIAL_OK;
+}
 
-	/* What is mapped now, the stack among it, stays in RAM; later secrets lock themselves. */
-	if (status == PHIAL_OK && mlockall(MCL_CURRENT | MCL_ONFAULT) != 0) {
-		status = phial_fail(err, PHIAL_SYSTEM, errno, "mlockall");
+/* A user's limit is less than a process with its libraries maps: the stack alone. */
+static enum phial_status lock_stack(struct phial_error *err)
+{
+	volatile uint8_t stack[STACK_LOCKED_BYTES];
+
+	/* It grows by being touched; what lies below the lowest page is not there yet. */
+	for (size_t i = 0; i < sizeof(stack); i += PAGE_BYTES) {
+		stack[i] = 0;
 	}
-	if (status != PHIAL_OK) {
-		return status;
+	if (mlock((const void *)(uintptr_t)stack, sizeof(stack)) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno,
+				  "lock the worker's stack in memory (RLIMIT_MEMLOCK, ulimit -l)");
 	}
+	return PHIAL_OK;
+}
+
+static enum phial_status become_user(uid_t uid, gid_t gid, struct phial_error *err)
+{
 	if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 ||
 	    setresuid(uid, uid, uid) != 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "become uid %u", (unsigned int)uid);
 	}
-	status = phial_capabilities_keep(0, err);
+	return PHIAL_OK;
+}
+
+enum phial_status phial_sandbox_worker(const struct phial_filter *filter, const char *empty_dir,
+				       const struct phial_agent_options *options,
+				       struct phial_error *err)
+{
+	enum phial_status status = enter_empty_root(empty_dir, err);
+
+	if (status == PHIAL_OK) {
+		status = options->is_user ? lock_stack(err) : lock_memory(err);
+	}
+	if (status == PHIAL_OK && !options->is_user) {
+		status = become_user(options->uid, options->gid, err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_capabilities_keep(0, err);
+	}
 	if (status == PHIAL_OK) {
 		status = forbid_processes(err);
 	}

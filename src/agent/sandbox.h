@@ -6,6 +6,7 @@
 #ifndef PHIAL_AGENT_SANDBOX_H
 #define PHIAL_AGENT_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -22,8 +23,11 @@ struct phial_filters {
 	struct phial_filter filler;
 };
 
-/* Compile both allow-lists. Returns PHIAL_OK; PHIAL_UNSUPPORTED when libseccomp cannot. */
-PHIAL_CHECKED enum phial_status phial_filters_make(struct phial_filters *ret_filters,
+/*
+ * Compile both allow-lists. is_user: the worker of a user's agent writes files of secrets, too.
+ * Returns PHIAL_OK; PHIAL_UNSUPPORTED when libseccomp cannot; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_filters_make(bool is_user, struct phial_filters *ret_filters,
 						   struct phial_error *err);
 
 /*
@@ -41,12 +45,14 @@ PHIAL_CHECKED enum phial_status phial_keep_descriptors(const int *keep, size_t c
 PHIAL_CHECKED enum phial_status phial_sandbox_supervisor(struct phial_error *err);
 
 /*
- * Turn a child into a worker: its own uid, chroot to an empty directory, no capability, no new
+ * Turn a child into a worker: its own uid (but not in a user's agent), chroot to an empty directory, no capability, no new
  * process, seccomp that kills. Should: be called after descriptors were cut. Mustn't: be followed
  * by anything that needs a path, a socket or a privilege.
  */
+struct phial_agent_options;
 PHIAL_CHECKED enum phial_status phial_sandbox_worker(const struct phial_filter *filter,
-						     const char *empty_dir, uid_t uid, gid_t gid,
+						     const char *empty_dir,
+						     const struct phial_agent_options *options,
 						     struct phial_error *err);
 
 /*

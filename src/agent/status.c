@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/link.h"
 #include "agent/log.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
@@ -36,19 +37,60 @@ static void add_time(struct phial_json *parent, const char *key, int64_t seconds
 	phial_json_add_string(parent, key, text);
 }
 
+static void add_quota(struct phial_json *kernel, const struct phial_worker *worker)
+{
+	struct phial_link_answer answer;
+	struct phial_json *quota = phial_json_add_object(kernel, "key_quota");
+
+	if (phial_link_call(worker->start->call_fd, PHIAL_LINK_QUOTA, NULL, 0, NULL, &answer,
+			    NULL) != PHIAL_OK) {
+		return;
+	}
+	phial_json_add_integer(quota, "keys_used", (int64_t)answer.quota.keys_used);
+	phial_json_add_integer(quota, "keys_max", (int64_t)answer.quota.keys_max);
+	phial_json_add_integer(quota, "bytes_used", (int64_t)answer.quota.bytes_used);
+	phial_json_add_integer(quota, "bytes_max", (int64_t)answer.quota.bytes_max);
+}
+
 static void add_kernel(struct phial_json *root, const struct phial_worker *worker)
 {
 	struct phial_json *kernel = phial_json_add_object(root, "kernel");
-	struct phial_json *weaker = phial_json_add_array(root, "weaker");
 
 	phial_json_add_string(kernel, "secret_pages",
 			      worker->start->pages.is_kernel_hidden ? "memfd_secret" : "locked");
 	phial_json_add_string(kernel, "keyring", "anonymous session ring, possessors only");
 	phial_json_add_string(kernel, "mount", phial_mount_kind_text(worker->start->mount_kind));
+	add_quota(kernel, worker);
+}
+
+static void add_weaker(struct phial_json *root, const struct phial_worker *worker)
+{
+	/* Of a user's agent, against root's: docs/rootless.md says more of each. */
+	static const char *const of_user[] = {
+		"agent of a user: whatever runs as this user can read its identity file, ask this "
+		"agent, or end it",
+		"agent of a user: the worker runs under the same uid, and only a part of it is "
+		"locked in memory",
+		"agent of a user: the mount is a ramfs, whose size no kernel limits",
+		"agent of a user: the keyring holds the identity only; sealed files are opened anew "
+		"for each container",
+	};
+	const struct phial_agent_options *options = worker->start->options;
+	struct phial_json *weaker = phial_json_add_array(root, "weaker");
+
 	if (!worker->start->pages.is_kernel_hidden) {
 		phial_json_add_string(weaker, NULL,
 				      "no memfd_secret: secrets on their way into the keyring are "
 				      "in locked memory that the kernel maps");
+	}
+	for (size_t i = 0; options->is_user && i < PHIAL_COUNT(of_user); i++) {
+		phial_json_add_string(weaker, NULL, of_user[i]);
+	}
+	if (options->is_user && !options->has_subids) {
+		phial_json_add_string(
+			weaker, NULL,
+			"no subordinate ids (/etc/subuid, /etc/subgid, newuidmap): only "
+			"a container's root can own files");
 	}
 }
 
@@ -84,7 +126,7 @@ static const char *state_of(const struct phial_entry *entry)
 static void add_secret(struct phial_json *secrets, const struct phial_entry *entry)
 {
 	struct phial_json *secret = phial_json_add_object(secrets, NULL);
-	bool is_loaded = entry->loaded.serial_count > 0;
+	bool is_loaded = phial_loaded_exists(&entry->loaded);
 
 	phial_json_add_string(secret, "name", entry->name);
 	phial_json_add_string(secret, "state", state_of(entry));
@@ -226,10 +268,12 @@ static enum phial_status make_document(const struct phial_worker *worker, char *
 
 	phial_json_add_string(agent, "version", PHIAL_VERSION);
 	phial_json_add_string(agent, "host_key", worker->start->host_key);
+	phial_json_add_bool(agent, "is_user", worker->start->options->is_user);
 	phial_json_add_string(agent, "run_dir", worker->start->options->run_dir);
 	phial_json_add_integer(agent, "worker_restarts", worker->start->restarts);
 	add_time(agent, "now", phial_worker_now_s(worker));
 	add_kernel(root, worker);
+	add_weaker(root, worker);
 	add_store(root, worker);
 	add_workloads(root, worker);
 	add_secrets(root, worker);

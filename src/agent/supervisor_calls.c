@@ -111,8 +111,7 @@ static enum phial_status on_fill(struct supervisor *supervisor, const void *reco
 	if (!is_memory_filesystem(frame->fds[1])) {
 		return phial_fail(err, PHIAL_REFUSED, 0, "the mount to fill is no memory");
 	}
-	enum phial_status status = containers_fill(supervisor, frame->fds[0], frame->fds[1], record,
-						   frame->length, &answer->number, err);
+	enum phial_status status = containers_fill(supervisor, frame, record, &answer->number, err);
 
 	if (status == PHIAL_OK) { /* both descriptors are the container's now */
 		frame->fds[0] = -1;
@@ -148,6 +147,37 @@ static enum phial_status on_alive(struct supervisor *supervisor, const void *rec
 		answer->number = start_time == call->start_time;
 	}
 	return PHIAL_OK;
+}
+
+/* As this process reads them, the outside of a map is counted by the agent's own namespace. */
+static enum phial_status on_maps(struct supervisor *supervisor, const void *record,
+				 struct phial_frame *frame, struct phial_link_answer *answer,
+				 struct phial_error *err)
+{
+	static const char *const names[] = { "uid_map", "gid_map" };
+	const struct phial_link_process *call = record;
+	struct phial_link_maps *maps = (struct phial_link_maps *)(void *)supervisor->pages.bytes;
+	phial_auto_target struct phial_target target = PHIAL_TARGET_NONE;
+	enum phial_status status =
+		phial_target_open_entry(call->pid, call->start_time, &target, err);
+
+	(void)frame;
+	(void)answer;
+	for (size_t i = 0; status == PHIAL_OK && i < PHIAL_COUNT(names); i++) {
+		status = phial_target_read_map(&target, names[i], maps->texts[i],
+					       PHIAL_LINK_MAP_BYTES, &maps->lengths[i], err);
+	}
+	return status;
+}
+
+static enum phial_status on_quota(struct supervisor *supervisor, const void *record,
+				  struct phial_frame *frame, struct phial_link_answer *answer,
+				  struct phial_error *err)
+{
+	(void)supervisor;
+	(void)record;
+	(void)frame;
+	return phial_keyring_quota(&answer->quota, err);
 }
 
 static enum phial_status on_reload(struct supervisor *supervisor, const void *record,
@@ -206,15 +236,18 @@ typedef enum phial_status call_fn(struct supervisor *supervisor, const void *rec
 
 static const struct call {
 	uint32_t type;
-	size_t record_bytes; /* exact, or a multiple of it for FILL */
+	size_t record_bytes; /* exact, or a multiple of it for FILL and GIVE */
 	size_t fd_count;
 	call_fn *run;
 } calls[] = {
 	{ PHIAL_LINK_ADD_KEY, sizeof(struct phial_link_add_key), 0, on_add_key },
 	{ PHIAL_LINK_WORKLOAD, sizeof(struct phial_link_workload), 0, on_workload },
 	{ PHIAL_LINK_FILL, sizeof(struct phial_fill_part), 2, on_fill },
+	{ PHIAL_LINK_GIVE, sizeof(struct phial_fill_part), 2, on_fill },
 	{ PHIAL_LINK_WIPE, sizeof(struct phial_link_container), 0, on_wipe },
 	{ PHIAL_LINK_ALIVE, sizeof(struct phial_link_process), 0, on_alive },
+	{ PHIAL_LINK_MAPS, sizeof(struct phial_link_process), 0, on_maps },
+	{ PHIAL_LINK_QUOTA, 0, 0, on_quota },
 	{ PHIAL_LINK_RELOAD, 0, 0, on_reload },
 	{ PHIAL_LINK_LOADED, 0, 0, on_loaded },
 	{ PHIAL_LINK_FATAL, sizeof(struct phial_link_fatal), 0, on_fatal },
@@ -222,7 +255,7 @@ static const struct call {
 
 static bool has_right_size(const struct call *call, const struct phial_frame *frame)
 {
-	if (call->type == PHIAL_LINK_FILL) {
+	if (call->type == PHIAL_LINK_FILL || call->type == PHIAL_LINK_GIVE) {
 		return frame->length > 0 && frame->length % call->record_bytes == 0;
 	}
 	return frame->length == call->record_bytes;

@@ -135,10 +135,11 @@ static void wipe(struct supervisor *supervisor, struct container *container)
 	}
 }
 
-enum phial_status containers_fill(struct supervisor *supervisor, int pidfd, int mount_fd,
-				  const void *parts, size_t length, uint64_t *ret_number,
-				  struct phial_error *err)
+/* frame: FILL or GIVE, with pidfd and mount, which are the container's on PHIAL_OK. */
+enum phial_status containers_fill(struct supervisor *supervisor, const struct phial_frame *frame,
+				  const void *parts, uint64_t *ret_number, struct phial_error *err)
 {
+	int pidfd = frame->fds[0];
 	struct container *container = calloc(1, sizeof(*container));
 
 	if (!container) {
@@ -147,11 +148,11 @@ enum phial_status containers_fill(struct supervisor *supervisor, int pidfd, int 
 	container->watch.kind = WATCH_CONTAINER;
 	container->number = ++supervisor->last_number;
 	container->pidfd = pidfd;
-	container->mount_fd = mount_fd;
+	container->mount_fd = frame->fds[1];
 	enum phial_status status = supervisor_watch(supervisor, pidfd, &container->watch, err);
 
 	if (status == PHIAL_OK) {
-		status = give_job(supervisor, container, PHIAL_LINK_FILL, parts, length, err);
+		status = give_job(supervisor, container, frame->type, parts, frame->length, err);
 	}
 	if (status != PHIAL_OK) {
 		(void)epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, pidfd, NULL);

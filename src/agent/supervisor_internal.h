@@ -14,6 +14,7 @@
 #include "agent/pages.h"
 #include "agent/sandbox.h"
 #include "mount/mount.h"
+#include "wire/frame.h"
 
 /* What an epoll event is about; the first member of whatever is watched. */
 enum watch_kind {
@@ -110,8 +111,8 @@ void supervisor_become_ready(struct supervisor *supervisor);
 PHIAL_CHECKED enum phial_status containers_start_filler(struct supervisor *supervisor,
 							struct phial_error *err);
 void containers_prepare_filler(struct supervisor *supervisor);
-PHIAL_CHECKED enum phial_status containers_fill(struct supervisor *supervisor, int pidfd,
-						int mount_fd, const void *parts, size_t length,
+PHIAL_CHECKED enum phial_status containers_fill(struct supervisor *supervisor,
+						const struct phial_frame *frame, const void *parts,
 						uint64_t *ret_number, struct phial_error *err);
 void containers_wipe(struct supervisor *supervisor, uint64_t number);
 void containers_on_exit(struct supervisor *supervisor, struct container *container);

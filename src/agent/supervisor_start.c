@@ -38,7 +38,7 @@ static enum phial_status take_directory(int parent_fd, const char *path, mode_t 
 		openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0 || fstat(fd, &status) != 0) {
-		return phial_fail(err, PHIAL_DENIED, errno, "%s is not a directory of root's",
+		return phial_fail(err, PHIAL_DENIED, errno, "%s is not a directory of the agent's",
 				  path);
 	}
 	if (status.st_uid != geteuid() || (status.st_mode & 022) != 0) {
@@ -123,6 +123,21 @@ static enum phial_status take_run_directory(struct supervisor *supervisor, struc
 	return status;
 }
 
+/* In a user's home nobody made the directories above; what fails here fails again below. */
+static void make_parents(const char *path)
+{
+	char parent[4096];
+
+	if ((size_t)snprintf(parent, sizeof(parent), "%s", path) >= sizeof(parent)) {
+		return;
+	}
+	for (char *slash = strchr(parent + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(parent, 0700);
+		*slash = '/';
+	}
+}
+
 /* The state directory belongs to the worker's user, and only that one directory is its world. */
 static enum phial_status take_state_directory(struct supervisor *supervisor,
 					      struct phial_error *err)
@@ -130,6 +145,9 @@ static enum phial_status take_state_directory(struct supervisor *supervisor,
 	const struct phial_agent_options *options = supervisor->options;
 	struct stat status;
 
+	if (options->is_user) {
+		make_parents(options->state_dir);
+	}
 	if (mkdir(options->state_dir, 0700) == 0 &&
 	    chown(options->state_dir, options->uid, options->gid) != 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "chown %s", options->state_dir);
@@ -187,7 +205,8 @@ enum phial_status supervisor_prepare(struct supervisor *supervisor, struct phial
 {
 	if (geteuid() != 0) {
 		return phial_fail(err, PHIAL_DENIED, 0,
-				  "the agent must be started by root (sudo phiald)");
+				  "the agent must be started by root (sudo phiald); or, for this "
+				  "user's rootless Podman, with --user");
 	}
 	supervisor->mount_kind = phial_mount_best_kind();
 	enum phial_status status = raise_descriptor_limit(err);
@@ -202,7 +221,8 @@ enum phial_status supervisor_prepare(struct supervisor *supervisor, struct phial
 		status = read_boot_id(supervisor, err);
 	}
 	if (status == PHIAL_OK) {
-		status = phial_filters_make(&supervisor->filters, err);
+		status =
+			phial_filters_make(supervisor->options->is_user, &supervisor->filters, err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_pages_make(&supervisor->pages, err);

@@ -114,6 +114,33 @@ bool phial_worker_record_is_alive(const struct phial_worker *worker,
  */
 void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd);
 
+/* load.c: the host's key out of the ring. ret_identities: freed by the caller. */
+struct phial_identities;
+PHIAL_CHECKED enum phial_status phial_worker_read_identity(const struct phial_worker *worker,
+							   struct phial_identities **ret_identities,
+							   struct phial_error *err);
+
+/*
+ * user_fill.c, for a user's agent: what root's has the filler do, or trusts a hook for.
+ * Find the id maps of a process (uid, gid) as the agent's own namespace counts; PHIAL_GONE when it
+ * is not the process that began at start_time.
+ */
+struct phial_id_map;
+PHIAL_CHECKED enum phial_status phial_user_find_maps(const struct phial_worker *worker, int32_t pid,
+						     uint64_t start_time,
+						     struct phial_id_map ret_maps[static 2],
+						     struct phial_error *err);
+
+/*
+ * Write the files of a client's request into a mount, opening each from its sealed file; they are
+ * the agent's until the filler gives them away. parts: one for each file.
+ */
+struct phial_fill_part;
+PHIAL_CHECKED enum phial_status phial_user_fill(const struct phial_worker *worker,
+						const struct phial_client *client, int mount_fd,
+						const struct phial_fill_part *parts,
+						struct phial_error *err);
+
 /* request.c: a frame has come from a hook, the filler is done, a client went away. */
 void phial_request_on_frame(struct phial_worker *worker, struct phial_client *client);
 void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum phial_status status,

@@ -197,20 +197,22 @@ static enum phial_status read_sysctl(const char *name, uint64_t *ret_value, stru
 	return PHIAL_OK;
 }
 
-/* "    0:     9 8/8 3/1000000 40/25000000"; a uid without keys has no line. */
+/*
+ * "    0:     9 8/8 3/1000000 40/25000000"; a uid without keys has no line. Which limits are meant
+ * is known best here: uid 0 of a user namespace has those of what it is outside.
+ */
 static void find_usage(const char *text, struct phial_key_quota *quota)
 {
 	for (const char *line = text; line && *line != '\0'; line = strchr(line, '\n')) {
 		unsigned int uid;
-		uint64_t keys;
-		uint64_t bytes;
+		struct phial_key_quota found;
 
 		line += strspn(line, "\n");
-		if (sscanf(line, " %u: %*u %*u/%*u %" SCNu64 "/%*u %" SCNu64 "/", &uid, &keys,
-			   &bytes) == 3 &&
+		if (sscanf(line, " %u: %*u %*u/%*u %" SCNu64 "/%" SCNu64 " %" SCNu64 "/%" SCNu64,
+			   &uid, &found.keys_used, &found.keys_max, &found.bytes_used,
+			   &found.bytes_max) == 5 &&
 		    uid == geteuid()) {
-			quota->keys_used = keys;
-			quota->bytes_used = bytes;
+			*quota = found;
 		}
 	}
 }

@@ -97,7 +97,10 @@ PHIAL_CHECKED enum phial_status phial_keyring_clear(int32_t ring, struct phial_e
 /* Leave the ring by joining another new one: what a child does that must not possess the keys. */
 PHIAL_CHECKED enum phial_status phial_keyring_leave(struct phial_error *err);
 
-/* Key quota of the calling uid, from /proc/key-users and the kernel.keys sysctls. */
+/*
+ * Key quota of the calling uid (in a user namespace: of the uid that it is outside), from
+ * /proc/key-users, or, when it has no key yet, from the kernel.keys sysctls.
+ */
 struct phial_key_quota {
 	uint64_t keys_used;
 	uint64_t keys_max;

@@ -88,6 +88,25 @@ enum phial_status phial_generation_add(int dir_fd, const char *name, uint32_t mo
 	return PHIAL_OK;
 }
 
+enum phial_status phial_generation_give(int mount_fd, uint32_t number, const char *name,
+					uint32_t uid, uint32_t gid, struct phial_error *err)
+{
+	char generation[GENERATION_BYTES];
+	enum phial_status status = check_file_name(name, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	name_generation(number, generation);
+	phial_auto_fd int fd =
+		sys_openat2(mount_fd, generation, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, INSIDE);
+
+	if (fd < 0 || fchownat(fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
+		return failure(err, "give away", name);
+	}
+	return PHIAL_OK;
+}
+
 /* Make `name -> ..data/name`, or find exactly that there. */
 static enum phial_status link_name(int mount_fd, const char *name, struct phial_error *err)
 {

@@ -4,7 +4,7 @@
  * `..2`, ... hold the files of one generation each, `..data` links to the present one, and
  * `name` links to `..data/name`. A reader that pins the directory never sees a torn set. What is
  * found in the mount is untrusted: every step is by openat2(2) with RESOLVE_BENEATH and
- * RESOLVE_NO_SYMLINKS. Used by the filler only.
+ * RESOLVE_NO_SYMLINKS. Used by the filler, and by the worker of a user's agent.
  */
 #ifndef PHIAL_MOUNT_GENERATION_H
 #define PHIAL_MOUNT_GENERATION_H
@@ -13,6 +13,9 @@
 #include <stdint.h>
 
 #include <phial/error.h>
+
+/* The number of the first generation of a fresh mount. */
+#define PHIAL_GENERATION_FIRST 1
 
 /*
  * Begin generation number (1 and up) in a mount: makes its directory. ret_dir_fd: for
@@ -28,6 +31,15 @@ PHIAL_CHECKED enum phial_status phial_generation_begin(int mount_fd, uint32_t nu
 PHIAL_CHECKED enum phial_status phial_generation_add(int dir_fd, const char *name, uint32_t mode,
 						     uint32_t uid, uint32_t gid, int *ret_fd,
 						     struct phial_error *err);
+
+/*
+ * Give a file of a generation that is not yet the present one to its owner, as the caller's user
+ * namespace counts. name: one component, checked. Needs CAP_CHOWN. PHIAL_OK; PHIAL_BAD_NAME;
+ * PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_generation_give(int mount_fd, uint32_t number,
+						      const char *name, uint32_t uid, uint32_t gid,
+						      struct phial_error *err);
 
 /*
  * Make the generation the present one: links for names (made where missing), then `..data`

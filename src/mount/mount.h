@@ -95,13 +95,25 @@ PHIAL_CHECKED enum phial_status phial_target_open(pid_t pid, struct phial_target
 						  struct phial_error *err);
 
 /*
- * Read a target's "uid_map" or "gid_map" (map) into text, without a NUL; sets *ret_length.
+ * Read a target's "uid_map" or "gid_map" (map) into text, without a NUL; sets *ret_length. The
+ * kernel counts its outside by the caller's user namespace, or by that one's parent when the target
+ * is in the caller's.
  * Returns PHIAL_OK; PHIAL_TOO_LARGE when it does not fit; PHIAL_GONE; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_target_read_map(const struct phial_target *target,
 						      const char *map, char *text,
 						      size_t text_bytes, size_t *ret_length,
 						      struct phial_error *err);
+
+/*
+ * Open only the /proc entry of a process that is known already, for phial_target_read_map(). Needs
+ * no privilege. pid, start_time: as phial_target_find_start_time() has them. ret_target: closed
+ * with phial_target_close(). Returns PHIAL_OK; PHIAL_GONE when it is not there any more;
+ * PHIAL_REFUSED; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_target_open_entry(pid_t pid, uint64_t start_time,
+							struct phial_target *ret_target,
+							struct phial_error *err);
 
 /*
  * When a process began (clock ticks since boot), which with its number says which process it is.

@@ -85,30 +85,41 @@ static int write_file(const char *path, const char *text)
 	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
 }
 
-/* Map one id to itself. */
-static int write_map(const char *path, unsigned int id)
+static int write_map(const char *path, unsigned int inside, unsigned int outside)
 {
 	char text[48];
 
-	(void)snprintf(text, sizeof(text), "%u %u 1", id, id);
+	(void)snprintf(text, sizeof(text), "%u %u 1", inside, outside);
 	return write_file(path, text);
+}
+
+enum phial_status phial_private_unshare_user(struct phial_error *err)
+{
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
+		return phial_private_explain("/proc/sys", "unshare", errno, err);
+	}
+	return PHIAL_OK;
+}
+
+enum phial_status phial_private_map_one(const struct phial_private_ids *inside,
+					const struct phial_private_ids *outside,
+					struct phial_error *err)
+{
+	/* Without "deny" nobody but root may map a group. */
+	if (write_file("/proc/self/setgroups", "deny") != 0 ||
+	    write_map("/proc/self/gid_map", inside->gid, outside->gid) != 0 ||
+	    write_map("/proc/self/uid_map", inside->uid, outside->uid) != 0) {
+		return phial_private_explain("/proc/sys", "map the user", errno, err);
+	}
+	return PHIAL_OK;
 }
 
 static enum phial_status make_user_namespace(struct phial_error *err)
 {
-	unsigned int uid = geteuid();
-	unsigned int gid = getegid();
+	const struct phial_private_ids own = { geteuid(), getegid() };
+	enum phial_status status = phial_private_unshare_user(err);
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
-		return phial_private_explain("/proc/sys", "unshare", errno, err);
-	}
-	/* Without "deny" nobody but root may map a group. */
-	if (write_file("/proc/self/setgroups", "deny") != 0 ||
-	    write_map("/proc/self/gid_map", gid) != 0 ||
-	    write_map("/proc/self/uid_map", uid) != 0) {
-		return phial_private_explain("/proc/sys", "map the user", errno, err);
-	}
-	return PHIAL_OK;
+	return status == PHIAL_OK ? phial_private_map_one(&own, &own, err) : status;
 }
 
 static enum phial_status enter_user_namespace(struct phial_error *err)

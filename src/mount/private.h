@@ -8,6 +8,7 @@
 #define PHIAL_MOUNT_PRIVATE_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <phial/error.h>
 
@@ -22,6 +23,28 @@
  * are off, naming the switch; PHIAL_SYSTEM. See unshare(2).
  */
 PHIAL_CHECKED enum phial_status phial_private_enter(struct phial_error *err);
+
+/*
+ * The two halves of entering a user namespace, for a caller that has its ids mapped by others:
+ * first leave for a user and a mount namespace of its own, in which no id exists yet. The maps
+ * can be written only while the process may be dumped. Returns PHIAL_OK, or PHIAL_UNSUPPORTED.
+ * See unshare(2).
+ */
+PHIAL_CHECKED enum phial_status phial_private_unshare_user(struct phial_error *err);
+
+/* A user and its group. */
+struct phial_private_ids {
+	uid_t uid;
+	gid_t gid;
+};
+
+/*
+ * Then map one user and one group: inside: what they are in the namespace; outside: the caller's
+ * own from before. Returns PHIAL_OK, or PHIAL_UNSUPPORTED. See user_namespaces(7).
+ */
+PHIAL_CHECKED enum phial_status phial_private_map_one(const struct phial_private_ids *inside,
+						      const struct phial_private_ids *outside,
+						      struct phial_error *err);
 
 /*
  * Say why a step towards a user namespace failed. sysctl_dir: "/proc/sys", where the switches that

@@ -222,10 +222,9 @@ enum phial_status phial_target_open(pid_t pid, struct phial_target *ret_target,
 	return status;
 }
 
-enum phial_status phial_target_find_start_time(pid_t pid, uint64_t *ret_start_time,
-					       struct phial_error *err)
+/* The /proc entry, which stays that of this process, and when the process began. */
+static enum phial_status open_entry(pid_t pid, struct phial_target *target, struct phial_error *err)
 {
-	phial_auto_target struct phial_target target = PHIAL_TARGET_NONE;
 	phial_auto_fd int proc_fd = -1;
 	char number[16];
 	enum phial_status status = open_proc(&proc_fd, err);
@@ -233,13 +232,37 @@ enum phial_status phial_target_find_start_time(pid_t pid, uint64_t *ret_start_ti
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	target.pid = pid;
+	target->pid = pid;
 	(void)snprintf(number, sizeof(number), "%d", (int)pid);
-	target.process_fd = openat(proc_fd, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (target.process_fd < 0) {
+	target->process_fd = openat(proc_fd, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (target->process_fd < 0) {
 		return open_failure(pid, "/proc entry", err);
 	}
-	status = read_start_time(&target, err);
+	return read_start_time(target, err);
+}
+
+enum phial_status phial_target_open_entry(pid_t pid, uint64_t start_time,
+					  struct phial_target *ret_target, struct phial_error *err)
+{
+	phial_auto_target struct phial_target target = PHIAL_TARGET_NONE;
+	enum phial_status status = open_entry(pid, &target, err);
+
+	if (status == PHIAL_OK && target.start_time != start_time) {
+		status = phial_fail(err, PHIAL_GONE, 0, "process %d is gone", (int)pid);
+	}
+	if (status == PHIAL_OK) {
+		*ret_target = target;
+		target = (struct phial_target)PHIAL_TARGET_NONE;
+	}
+	return status;
+}
+
+enum phial_status phial_target_find_start_time(pid_t pid, uint64_t *ret_start_time,
+					       struct phial_error *err)
+{
+	phial_auto_target struct phial_target target = PHIAL_TARGET_NONE;
+	enum phial_status status = open_entry(pid, &target, err);
+
 	if (status == PHIAL_OK) {
 		*ret_start_time = target.start_time;
 	}

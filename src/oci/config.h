@@ -83,7 +83,8 @@ struct phial_id_map {
 };
 
 /*
- * Parse the text of such a file; an empty one, not written yet, maps nothing. text: need not be
+ * Parse the text of such a file; an empty one, not written yet, maps nothing, nor does a line for
+ * ids that the reader's namespace does not have (their outside is 4294967295). text: need not be
  * NUL-terminated. Returns PHIAL_OK or PHIAL_MALFORMED. See user_namespaces(7).
  */
 PHIAL_CHECKED enum phial_status phial_id_map_parse(const char *text, size_t length,

@@ -51,9 +51,12 @@ enum phial_status phial_id_map_parse(const char *text, size_t length, struct phi
 
 		if (!is_complete || !next_number(&line, &inside) || !next_number(&line, &outside) ||
 		    !next_number(&line, &count) || line.length > 0 || !is_range(inside, count) ||
-		    !is_range(outside, count)) {
+		    (outside != UINT32_MAX && !is_range(outside, count))) {
 			return phial_fail(err, PHIAL_MALFORMED, 0, "id map: line %zu",
 					  map.count + 1);
+		}
+		if (outside == UINT32_MAX) {
+			continue; /* ids that do not exist in the reader's namespace */
 		}
 		map.ranges[map.count].inside = inside;
 		map.ranges[map.count].outside = outside;

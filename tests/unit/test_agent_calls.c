@@ -23,7 +23,7 @@
 struct fixture {
 	struct supervisor supervisor;
 	int worker_fd;
-	uint8_t page[4096];
+	_Alignas(8) uint8_t pages[PHIAL_KEY_PAYLOAD_MAX + 1];
 };
 
 static int setup(void **state)
@@ -37,8 +37,8 @@ static int setup(void **state)
 	fixture = (struct fixture){ .worker_fd = pair[1] };
 	fixture.supervisor.call_fd = pair[0];
 	fixture.supervisor.workload_fd = -1;
-	fixture.supervisor.pages.bytes = fixture.page;
-	fixture.supervisor.pages.length = sizeof(fixture.page);
+	fixture.supervisor.pages.bytes = fixture.pages;
+	fixture.supervisor.pages.length = sizeof(fixture.pages);
 	*state = &fixture;
 	return 0;
 }
@@ -78,7 +78,7 @@ static void C12_nonsense_is_refused(void **state)
 		size_t length;
 	} cases[] = {
 		{ 0, 0 },
-		{ 9, 0 },
+		{ 60, 0 },
 		{ PHIAL_LINK_ANSWER, sizeof(struct phial_link_answer) },
 		{ PHIAL_LINK_STORE, 0 },
 		{ 0xffffffff, 0 },
@@ -88,8 +88,12 @@ static void C12_nonsense_is_refused(void **state)
 		{ PHIAL_LINK_WORKLOAD, sizeof(struct phial_link_workload) - 1 },
 		{ PHIAL_LINK_FILL, 0 },
 		{ PHIAL_LINK_FILL, sizeof(struct phial_fill_part) }, /* without descriptors */
+		{ PHIAL_LINK_GIVE, 0 },
+		{ PHIAL_LINK_GIVE, sizeof(struct phial_fill_part) }, /* the same */
 		{ PHIAL_LINK_WIPE, 1 },
 		{ PHIAL_LINK_ALIVE, 4 },
+		{ PHIAL_LINK_MAPS, 4 },
+		{ PHIAL_LINK_QUOTA, 1 },
 		{ PHIAL_LINK_RELOAD, 1 },
 		{ PHIAL_LINK_LOADED, 1 },
 		{ PHIAL_LINK_FATAL, 1 },
@@ -105,7 +109,7 @@ static void C12_nonsense_is_refused(void **state)
 
 static void C12_a_key_longer_than_the_shared_pages_is_refused(void **state)
 {
-	struct phial_link_add_key call = { .length = 4097 };
+	struct phial_link_add_key call = { .length = PHIAL_KEY_PAYLOAD_MAX + 2 };
 
 	assert_int_equal(ask(*state, PHIAL_LINK_ADD_KEY, &call, sizeof(call), NULL, 0),
 			 PHIAL_MALFORMED);
@@ -156,7 +160,8 @@ static void C12_only_memory_is_filled(void **state)
 			continue;
 		}
 		tried++;
-		if (ask(*state, PHIAL_LINK_FILL, &part, sizeof(part), fds, 2) != PHIAL_REFUSED) {
+		if (ask(*state, PHIAL_LINK_FILL, &part, sizeof(part), fds, 2) != PHIAL_REFUSED ||
+		    ask(*state, PHIAL_LINK_GIVE, &part, sizeof(part), fds, 2) != PHIAL_REFUSED) {
 			fail_msg("%s would be filled", places[i]);
 		}
 	}
@@ -175,6 +180,25 @@ static void C12_numbers_are_only_looked_up(void **state)
 	assert_int_equal(ask(*state, PHIAL_LINK_ALIVE, &all, sizeof(all), NULL, 0), PHIAL_OK);
 }
 
+/* A pid alone names no process: with its start time it does. */
+static void maps_are_those_of_the_process_meant(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct phial_link_maps *maps = (const void *)fixture->pages;
+	struct phial_link_process call = { .pid = (int32_t)getpid() };
+
+	assert_int_equal(phial_target_find_start_time(call.pid, &call.start_time, NULL), PHIAL_OK);
+	assert_int_equal(ask(fixture, PHIAL_LINK_MAPS, &call, sizeof(call), NULL, 0), PHIAL_OK);
+	for (int i = 0; i < 2; i++) {
+		assert_in_range(maps->lengths[i], 1, PHIAL_LINK_MAP_BYTES);
+		assert_int_equal(maps->texts[i][maps->lengths[i] - 1], '\n');
+	}
+	call.start_time++;
+	assert_int_equal(ask(fixture, PHIAL_LINK_MAPS, &call, sizeof(call), NULL, 0), PHIAL_GONE);
+	call.pid = -1;
+	assert_int_not_equal(ask(fixture, PHIAL_LINK_MAPS, &call, sizeof(call), NULL, 0), PHIAL_OK);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -185,6 +209,7 @@ int main(void)
 		TEST(C12_workloads_outside_their_folder_are_refused),
 		TEST(C12_only_memory_is_filled),
 		TEST(C12_numbers_are_only_looked_up),
+		TEST(maps_are_those_of_the_process_meant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

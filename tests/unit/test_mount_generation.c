@@ -136,6 +136,37 @@ static void test_first_generation(void **state)
 }
 
 /* G6: a reader that pinned the directory sees the old set until it is wiped. */
+/* Files of the writer's own, given away before they are the present generation. */
+static void test_give(void **state)
+{
+	struct fixture *f = *state;
+	phial_auto_fd int dir_fd = -1;
+	struct stat found;
+
+	SKIP_UNLESS_ROOT();
+	must(f, phial_generation_begin(f->rw_fd, 1, &dir_fd, &f->err));
+	for (size_t i = 0; i < 2; i++) {
+		phial_auto_fd int fd = -1;
+
+		must(f, phial_generation_add(dir_fd, both[i], 0440, 0, 0, &fd, &f->err));
+		must(f, phial_generation_give(f->rw_fd, 1, both[i], 4242, 4343, &f->err));
+	}
+	assert_int_equal(phial_generation_give(f->rw_fd, 1, "none", 1, 1, &f->err), PHIAL_SYSTEM);
+	assert_int_equal(phial_generation_give(f->rw_fd, 2, both[0], 1, 1, &f->err), PHIAL_SYSTEM);
+	assert_int_equal(phial_generation_give(f->rw_fd, 1, "..", 1, 1, &f->err), PHIAL_BAD_NAME);
+	assert_int_equal(phial_generation_give(f->rw_fd, 1, "a/b", 1, 1, &f->err), PHIAL_BAD_NAME);
+	/* A link that leads elsewhere is itself given away. */
+	assert_int_equal(symlinkat("/etc/passwd", dir_fd, "link"), 0);
+	must(f, phial_generation_give(f->rw_fd, 1, "link", 4242, 4343, &f->err));
+	assert_int_equal(stat("/etc/passwd", &found), 0);
+	assert_int_equal(found.st_uid, 0);
+	must(f, phial_generation_commit(f->rw_fd, 1, both, 2, &f->err));
+	assert_int_equal(fstatat(f->ro_fd, "api.key", &found, 0), 0);
+	assert_int_equal(found.st_mode, S_IFREG | 0440);
+	assert_int_equal(found.st_uid, 4242);
+	assert_int_equal(found.st_gid, 4343);
+}
+
 static void test_rotation(void **state)
 {
 	struct fixture *f = *state;
@@ -313,10 +344,15 @@ static void test_f05_full_mount(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_first_generation),   CASE(test_rotation),
-		CASE(test_interrupted_commit), CASE(test_r18_wipe_shows_zeros),
-		CASE(test_wipe_large),	       CASE(test_h7_planted_links),
-		CASE(test_names_are_checked),  CASE(test_f05_full_mount),
+		CASE(test_first_generation),
+		CASE(test_rotation),
+		CASE(test_give),
+		CASE(test_interrupted_commit),
+		CASE(test_r18_wipe_shows_zeros),
+		CASE(test_wipe_large),
+		CASE(test_h7_planted_links),
+		CASE(test_names_are_checked),
+		CASE(test_f05_full_mount),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

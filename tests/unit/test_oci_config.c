@@ -333,21 +333,27 @@ static void maps_ids(void **state)
 	assert_false(phial_id_map_outside(&map, 0, &outside));
 }
 
+/* What a reader sees in whose user namespace some of the ids do not exist. */
+static void passes_over_ids_that_do_not_exist_here(void **state)
+{
+	static const char text[] = "0 1 1000\n1000 0 1\n1001 4294967295 64536\n";
+	struct phial_id_map map;
+	uint32_t outside = 7;
+
+	(void)state;
+	assert_int_equal(phial_id_map_parse(text, strlen(text), &map, NULL), PHIAL_OK);
+	assert_int_equal(map.count, 2);
+	assert_true(phial_id_map_outside(&map, 1000, &outside));
+	assert_int_equal(outside, 0);
+	assert_false(phial_id_map_outside(&map, 1001, &outside));
+}
+
 static void refuses_bad_maps(void **state)
 {
 	static const char *const cases[] = {
-		"0 0 1",
-		"0 0\n",
-		"0 0 1 2\n",
-		"\n",
-		"0 0 0\n",
-		"-1 0 1\n",
-		"0 4294967295 1\n",
-		"1 0 4294967295\n",
-		"0 0 4294967296\n",
-		"0 0 1\n\n",
-		"a 0 1\n",
-		"00 0 1\n",
+		"0 0 1",     "0 0\n",	 "0 0 1 2\n",	     "\n",
+		"0 0 0\n",   "-1 0 1\n", "1 0 4294967295\n", "0 0 4294967296\n",
+		"0 0 1\n\n", "a 0 1\n",	 "00 0 1\n",
 	};
 
 	(void)state;
@@ -379,6 +385,7 @@ int main(void)
 		cmocka_unit_test(S09_has_limits),
 		cmocka_unit_test(cleans_paths),
 		cmocka_unit_test(maps_ids),
+		cmocka_unit_test(passes_over_ids_that_do_not_exist_here),
 		cmocka_unit_test(refuses_bad_maps),
 	};
 
