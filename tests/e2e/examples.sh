@@ -41,6 +41,19 @@ said=$(runtime_run runc "$WORK/runc" 2>&1)
 like "$said" 'read_only_rootfs' "policy: a writable root file system is refused by name"
 unlike "$said" "$CANARY" "policy: and gets nothing"
 
+# As an ordinary user, who reaches the example and phial below WORK.
+mkdir "$WORK/example"
+cp -r "$EXAMPLES/run" "$WORK/example/run"
+cp "$PHIAL" "$WORK/example/phial"
+if run_as 54321 unshare -U true 2>/dev/null; then
+	exits 0 "run: the example runs to its end" run_as 54321 \
+		env -C / PATH="$WORK/example:/usr/bin:/bin" TMPDIR=/tmp "$WORK/example/run/try"
+	like "$OUTPUT" '^server: my password has 32 bytes$' "run: and the server has its secret"
+	like "$OUTPUT" '^and in /run/secrets/db_password$' "run: also by the variable"
+else
+	skip "an ordinary user gets no user namespace here" "run: the example runs to its end"
+fi
+
 printf '# the demo\n'
 check "demo: sudo make demo runs to its end" env BUILD="$BUILD" "$EXAMPLES/demo"
 finish

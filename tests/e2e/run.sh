@@ -247,6 +247,11 @@ if [ "$(id -u)" -eq 0 ]; then
 	# shellcheck disable=SC2016
 	is "$(cd "$STORE" && unshare -m --propagation shared sh -c '"$0" run web -- grep -c " /run" "/proc/$$/mountinfo"' \
 		"$PHIAL" 2>/dev/null)" "$(grep -c ' /run' /proc/self/mountinfo)" "... and where mounts are shared"
+	# shellcheck disable=SC2016
+	is "$(unshare -m sh -c 'mount -t tmpfs none "$0/dir" && chmod 755 "$0/dir" && echo mounted >"$0/dir/m" &&
+		exec "$@"' "$WORK/root" setpriv --reuid "$PERSON" --regid "$PERSON" --clear-groups \
+		"$WORK/phial" run --store "$STORE" missing -- cat "$WORK/root/dir/m")" mounted \
+		"a mount below a covered directory is there"
 	is "$(cd "$STORE" && "$PHIAL" run web -- stat -c %a /run/secrets/ /run 2>/dev/null | tr '\n' ' ')" "755 755 " \
 		"... and passable for the users to which the command may step down"
 fi
