@@ -176,20 +176,25 @@ node_run reload -d >"$WORK/reload.log" 2>&1 || diag "$(cat "$WORK/reload.log")"
 # What runs on the node is what the init container put there.
 HOOK=/usr/local/libexec/phial/phial-hook podman_hook
 
-# play POD [podman option...]: the pod's own container is $2, its output comes when it has printed
-# the hash of its secret, or has ended
+# play WAY [podman option...]: the example pod of that way, left running; $OUTPUT is what its
+# container printed, the hash of the secret, and what Podman said
 play() {
-	local file=$1 container=$1-web
+	local pod=web-$1 file=$FILES/pod-$1.yaml
 	shift
-	podman "$@" kube play --network none "$FILES/pod-$file.yaml" >"$WORK/play.log" 2>&1
-	within 20 printed "web-$container"
-	OUTPUT=$(podman logs "web-$container" 2>&1; cat "$WORK/play.log")
-	podman pod rm -f -t 0 "web-$file" >/dev/null 2>&1
+	podman "$@" kube play --network none "$file" >"$WORK/play.log" 2>&1
+	within 20 printed "$pod-web"
+	OUTPUT=$(podman logs "$pod-web" 2>&1; cat "$WORK/play.log")
 }
 printed() { [ -n "$(podman logs "$1" 2>&1)" ]; }
+unplay() { podman pod rm -f -t 0 "web-$1" >/dev/null 2>&1; }
+containers() {
+	podman exec phiald phial status --json |
+		python3 -c 'import json, sys; print(len(json.load(sys.stdin)["containers"]))'
+}
 
 play crio
 like "$OUTPUT" "^$(sha "$CANARY")  /run/secrets/db_password" "pod-crio: the hook brings the secret"
+unplay crio
 
 seal web/db_password "$SECOND"
 make_files || bail "make-store"
@@ -201,11 +206,21 @@ play crio
 like "$OUTPUT" "^$(sha "$SECOND")  /run/secrets/db_password" \
 	"a changed ConfigMap is read without a restart"
 
+# As when the DaemonSet is rolled while pods run.
+podman rm -f -t 10 phiald >/dev/null
+node_run phiald -d >"$WORK/phiald.log" 2>&1
+check "the agent is replaced" within 30 probe
+is "$(containers)" 1 "and knows the pod that runs"
+is "$(podman exec web-crio-web sha256sum /run/secrets/db_password | cut -d' ' -f1)" \
+	"$(sha "$SECOND")" "which has its secret still"
+unplay crio
+
 if [ -x /usr/local/libexec/phial/phial-runtime ]; then
 	rm "$PODMAN_HOOKS/50-phial.json"
 	play runtime-class --runtime /usr/local/libexec/phial/phial-runtime
 	like "$OUTPUT" "^$(sha "$SECOND")  /run/secrets/db_password" \
 		"pod-runtime-class: phial-runtime brings the secret"
+	unplay runtime-class
 else
 	skip "phial-runtime is not built here" "pod-runtime-class: phial-runtime brings the secret"
 fi
@@ -213,6 +228,7 @@ if [ -S /run/phial/workload/web/agent.sock ]; then
 	play init
 	like "$OUTPUT" "^$(sha "$SECOND")  /run/secrets/db_password" \
 		"pod-init: phial-init asks for the secret"
+	unplay init
 else
 	skip "the agent has no socket for phial-init here" "pod-init: phial-init asks for the secret"
 fi

@@ -34,7 +34,7 @@ VALUES = {
     "operator": {"In", "NotIn", "Exists", "DoesNotExist", "Equal"},
 }
 TYPES = {
-    "hostPath": {"", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"},
+    "hostPath": {"Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"},
     "seccompProfile": {"RuntimeDefault", "Unconfined", "Localhost"},
     "appArmorProfile": {"RuntimeDefault", "Unconfined", "Localhost"},
     "updateStrategy": {"RollingUpdate", "OnDelete"},
@@ -111,8 +111,9 @@ def value_problems(node, path=""):
         here = f"{path}.{key}"
         if isinstance(value, str) and value not in VALUES.get(key, {value}):
             problems.append(f"{here}: no such value: {value}")
-        if key in TYPES and value.get("type", "") not in TYPES[key]:
-            problems.append(f"{here}.type: no such value: {value['type']}")
+        kind = value.get("type", "") if isinstance(value, dict) else ""
+        if key in TYPES and kind not in TYPES[key] | {""}:
+            problems.append(f"{here}.type: no such value: {kind}")
         problems += value_problems(value, here)
     return problems
 
