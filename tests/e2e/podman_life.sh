@@ -87,7 +87,8 @@ test_pod() {
 }
 
 test_kube() {
-	sed -e "s|/run/phial/|$RUN_DIR/|" "$ROOT/examples/podman/pod.yaml" >"$WORK/pod.yaml"
+	sed -e "s|/run/phial/|$RUN_DIR/|" -e 's|docker.io/library/busybox|localhost/bb:latest|' \
+		"$ROOT/examples/podman/pod.yaml" >"$WORK/pod.yaml"
 	check "$runtime: podman kube play" pod kube play --network none "$WORK/pod.yaml"
 	check "$runtime: ... brings the secret" has_value shop-web
 	check "$runtime: podman kube down" pod kube down "$WORK/pod.yaml"

@@ -10,6 +10,8 @@ test_variants() {
 	local before
 	before=$(secret_mounts)
 	arrives 0:0 plain
+	run_pod -v "$RUN_DIR/workload/web:/run/secrets:ro" bb sha256sum /run/secrets/db
+	is "${OUTPUT:0:64}" "$(sha "$FIRST")" "$runtime, -v instead of --mount"
 	arrives 0:0 "the same again"
 	arrives 1000:1001 "--user" --user 1000:1001
 	arrives 0:0 "--read-only" --read-only
@@ -63,6 +65,13 @@ test_without_grant() {
 	mv "$WORK/hook.json" "$PODMAN_HOOKS/50-phial.json"
 }
 
+test_example() {
+	OUTPUT=$(PHIAL_RUN_DIR=$RUN_DIR "$ROOT/examples/podman/run" web bb 2>&1)
+	like "$OUTPUT" '^-r-------- +1 1000 +1000 .* /run/secrets/db$|^-r-------- .* 1000 .* db$' \
+		"examples/podman/run lists the secret"
+}
+
+test_example
 for runtime in $(runtimes); do
 	test_variants
 	test_side_by_side

@@ -21,6 +21,10 @@
 # shellcheck source=mounts.sh
 . "$(dirname "${BASH_SOURCE[0]}")/mounts.sh"
 
+# What no configuration moves: a cache of blob names, and an empty folder.
+PODMAN_FIXED=(/var/lib/containers/cache /var/lib/containers /run/containers/networks
+	/run/containers)
+
 # podman_setup ARGUMENT...: the arguments are the test's own, which begins again in a mount
 # namespace of its own (mounts.sh).
 podman_setup() {
@@ -29,7 +33,7 @@ podman_setup() {
 	PODMAN_DIR=$WORK/podman
 	PODMAN_HOOKS=$PODMAN_DIR/hooks.d
 	PODMAN_CONF=$PODMAN_DIR/containers.conf
-	PODMAN_HAD_CACHE=$(ls -d /var/lib/containers /var/lib/containers/cache 2>/dev/null)
+	PODMAN_HAD=$(ls -d "${PODMAN_FIXED[@]}" 2>/dev/null)
 	mkdir -p "$PODMAN_HOOKS" "$PODMAN_DIR/tmp"
 	chmod 0711 "$PODMAN_DIR"
 	podman_write_conf
@@ -109,6 +113,7 @@ podman_is_quiet() { [ -z "$(podman_processes)" ]; }
 
 # All pods and containers are removed; what does not go is killed by its process id.
 podman_end() {
+	local folder
 	podman pod rm -fa -t 0 >/dev/null 2>&1
 	podman rm -fa -t 0 >/dev/null 2>&1
 	if ! within 10 podman_is_quiet; then
@@ -116,10 +121,9 @@ podman_end() {
 		kill -KILL $(podman_processes) 2>/dev/null
 	fi
 	find /sys/fs/cgroup -depth -path '*/libpod_parent*' -type d -exec rmdir {} + 2>/dev/null
-	# The cache of blob names is the one thing that no configuration moves.
-	case $PODMAN_HAD_CACHE in
-	*/cache) ;;
-	*) rm -rf /var/lib/containers/cache ;;
-	esac
-	[ -n "$PODMAN_HAD_CACHE" ] || rmdir /var/lib/containers 2>/dev/null
+	for folder in "${PODMAN_FIXED[@]}"; do
+		grep -Fxq "$folder" <<<"$PODMAN_HAD" && continue
+		[ "$folder" != /var/lib/containers/cache ] || rm -f "$folder"/*
+		rmdir "$folder" 2>/dev/null
+	done
 }
