@@ -31,7 +31,7 @@ person_store() {
 	make_store
 	cp "$PHIAL" "$WORK/phial"
 	hand_over "$HOME"
-	(cd / && run_as "$PERSON" unshare -U true 2>/dev/null) ||
+	as_person unshare -U true 2>/dev/null ||
 		skip_all "an ordinary user gets no user namespace here"
 }
 
@@ -52,4 +52,13 @@ no_wipers() { [ -z "$(wipers)" ]; }
 policy() {
 	printf '%s' "$1" >"$STORE/.phial/policy.json"
 	"$PHIAL" policy sign --store "$STORE" >"$WORK/policy.log" 2>&1 || bail "$(cat "$WORK/policy.log")"
+}
+
+# sweep_if_root DESCRIPTION CANARY [option...]: only root can look into every process
+sweep_if_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		sweep "$@"
+	else
+		skip "only root can look everywhere" "$1"
+	fi
 }

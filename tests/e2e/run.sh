@@ -61,11 +61,13 @@ exits 1 "the same user cannot look into it" as_person sh -c "ls /proc/$wiper/roo
 exits 1 "... nor enter its namespaces" as_person sh -c "nsenter -t $wiper -U -m ls / || exit 1"
 like "$(cat "/proc/$wiper/status")" 'NoNewPrivs:.1' "it can gain no privilege"
 is "$(grep ^CapEff "/proc/$wiper/status" | cut -f2)" 0000000000000002 "it has one capability, CAP_DAC_OVERRIDE"
-is "$(find "/proc/$wiper/fd" -type l | wc -l)" 3 "it holds no descriptor of the caller"
+if [ "$(id -u)" -eq 0 ]; then
+	is "$(find "/proc/$wiper/fd" -type l | wc -l)" 3 "it holds no descriptor of the caller"
+fi
 is "$(ps -o ppid= -p "$wiper" | tr -d ' ')/$(ps -o sid= -p "$wiper" | tr -d ' ')" \
 	"$(ps -o ppid= -p "$wiper" | tr -d ' ')/$wiper" "it has a session of its own"
 unlike "$(ps -o ppid= -p "$wiper")" "^ *$command\$" "and is no child of the command"
-sweep "while the command runs, the secrets are in no process, file or swap" "$CANARY" \
+sweep_if_root "while the command runs, the secrets are in no process, file or swap" "$CANARY" \
 	--skip-pid "$COMMAND_PID" # a copy of this shell
 
 # --- what is left afterwards -----------------------------------------------------------------
@@ -225,7 +227,7 @@ in_background person_run missing -- python3 "$WORK/connect.py" "$WORK/root/socke
 stop "$listener"
 start_quietly "$WORK/listen.log" python3 "$WORK/listen.py" "$WORK/root/socket" two
 wait "$COMMAND_PID"
-is "$(cat "$WORK/output")" "one two" "a socket is reached, and again after its daemon was restarted"
+is "$(tail -n 1 "$WORK/output")" "one two" "a socket is reached, and again after its daemon was restarted"
 stop "$STARTED_PID"
 rm -f "$WORK/shared/started"
 runtime_dir=$(person_run web -- sh -c 'ls -d /run/user && ls -A /run/user | wc -l')
@@ -258,5 +260,5 @@ fi
 
 within 5 no_wipers
 is "$(wipers)/$(host_mounts)" "/" "no process and no mount is left"
-sweep "the secrets are nowhere" "$CANARY"
+sweep_if_root "the secrets are nowhere" "$CANARY"
 finish
