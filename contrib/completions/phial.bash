@@ -11,7 +11,7 @@ _phial() {
 		words='init join keygen host signer seal unseal run inspect verify ls policy status doctor reload setup help --version'
 	else
 		case $command/${COMP_WORDS[2]-} in
-		host/add|host/ls|host/rm|signer/keygen|signer/add|signer/ls|signer/rm|policy/check|policy/sign|setup/podman|setup/cdi) command="$command ${COMP_WORDS[2]}" ;;
+		host/add|host/ls|host/rm|signer/keygen|signer/add|signer/ls|signer/rm|policy/check|policy/sign|setup/podman|setup/docker|setup/cdi) command="$command ${COMP_WORDS[2]}" ;;
 		esac
 		case $command in
 		'init') words='--name --no-passphrase --passphrase-fd --recovery --no-recovery --help' ;;
@@ -37,6 +37,7 @@ _phial() {
 		'reload') words='--run-dir --help' ;;
 		'setup') words='--store --trust --print --remove --purge --root --help' ;;
 		'setup podman') words='--print --remove --hooks-dir --root --help' ;;
+		'setup docker') words='--runtime --default-runtime --print --remove --root --help' ;;
 		'setup cdi') words='--print --remove --run-dir --root --help' ;;
 		help) words='init join keygen host signer seal unseal run inspect verify ls policy status doctor reload setup' ;;
 		esac
@@ -44,7 +45,7 @@ _phial() {
 		2/host) words="add ls rm" names= ;;
 		2/signer) words="keygen add ls rm" names= ;;
 		2/policy) words="check sign" names= ;;
-		2/setup) words="podman cdi $words" names= ;;
+		2/setup) words="podman docker cdi $words" names= ;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words $names" -- "$current")

@@ -26,8 +26,9 @@ complete -c phial -n __fish_use_subcommand -x -a status -d 'what the agent of th
 complete -c phial -n __fish_use_subcommand -x -a doctor -d 'what this host can do, and what is wrong with it'
 complete -c phial -n __fish_use_subcommand -x -a reload -d 'let the agent of this host read its store again'
 complete -c phial -n __fish_use_subcommand -x -a setup -d 'make this host ready for the agent'
-complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman cdi' -x -a podman -d 'let Podman and CRI-O run phial'\''s hook'
-complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman cdi' -x -a cdi -d 'make workloads devices of container engines'
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -x -a podman -d 'let Podman and CRI-O run phial'\''s hook'
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -x -a docker -d 'let Docker use phial'\''s runtime'
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -x -a cdi -d 'make workloads devices of container engines'
 complete -c phial -n '__fish_seen_subcommand_from init' -l name -r
 complete -c phial -n '__fish_seen_subcommand_from init' -l no-passphrase
 complete -c phial -n '__fish_seen_subcommand_from init' -l passphrase-fd -r
@@ -94,16 +95,21 @@ complete -c phial -n '__fish_seen_subcommand_from doctor' -l would-start -r
 complete -c phial -n '__fish_seen_subcommand_from doctor' -l run-dir -r
 complete -c phial -n '__fish_seen_subcommand_from doctor' -l root -r
 complete -c phial -n '__fish_seen_subcommand_from reload' -l run-dir -r
-complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman cdi' -l store -r
-complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman cdi' -l trust -r
-complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman cdi' -l print
-complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman cdi' -l remove
-complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman cdi' -l purge
-complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman cdi' -l root -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l store -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l trust -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l print
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l remove
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l purge
+complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l root -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l print
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l remove
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l hooks-dir -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l root -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from docker' -l runtime -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from docker' -l default-runtime
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from docker' -l print
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from docker' -l remove
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from docker' -l root -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from cdi' -l print
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from cdi' -l remove
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from cdi' -l run-dir -r

@@ -60,6 +60,8 @@ const struct phial_cli_command phial_cli_commands[] = {
 	  phial_cli_setup_options, 0, 0 },
 	{ "setup podman", phial_cli_setup_podman, "", "let Podman and CRI-O run phial's hook",
 	  phial_cli_setup_podman_options, 0, 0 },
+	{ "setup docker", phial_cli_setup_docker, "", "let Docker use phial's runtime",
+	  phial_cli_setup_docker_options, 0, 0 },
 	{ "setup cdi", phial_cli_setup_cdi, "", "make workloads devices of container engines",
 	  phial_cli_setup_cdi_options, 0, 0 },
 	{ 0 },

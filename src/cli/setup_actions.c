@@ -158,6 +158,7 @@ enum phial_status phial_setup_file(const struct phial_setup *setup, const char *
 	char full[PHIAL_SETUP_PATH_BYTES];
 	phial_auto_free uint8_t *old = NULL;
 	size_t old_length = 0;
+	struct stat found;
 	enum phial_status status = phial_setup_path(setup, path, full, err);
 
 	if (status != PHIAL_OK) {
@@ -174,9 +175,12 @@ enum phial_status phial_setup_file(const struct phial_setup *setup, const char *
 		phial_setup_say(setup, "write", path);
 		return PHIAL_OK;
 	}
+	mode_t mode =
+		lstat(full, &found) == 0 && S_ISREG(found.st_mode) ? found.st_mode & 0777 : 0644;
+
 	status = make_parents(setup, full, err);
 	if (status == PHIAL_OK) {
-		status = phial_cli_write_file(full, text, strlen(text), 0644, err);
+		status = phial_cli_write_file(full, text, strlen(text), mode, err);
 	}
 	if (status == PHIAL_OK) {
 		phial_setup_say(setup, "wrote", path);

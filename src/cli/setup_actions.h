@@ -61,7 +61,7 @@ PHIAL_CHECKED enum phial_status phial_setup_folder(const struct phial_setup *set
 						   const char *path, mode_t mode, uid_t uid,
 						   gid_t gid, struct phial_error *err);
 
-/* Write a text file (0644), making its folders (0755), unless it says this already. */
+/* Write a text file (0644, or as the one that is there), making its folders (0755), unless it says this already. */
 PHIAL_CHECKED enum phial_status phial_setup_file(const struct phial_setup *setup, const char *path,
 						 const char *text, struct phial_error *err);
 
