@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -16,6 +17,9 @@
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "keyring/keyring.h"
+
+/* A mounter ends by SIGALRM after so long, whatever the container does to it. */
+#define MOUNTER_LIMIT_S 10
 
 /* Signals go back to what a fresh process has, and the child ends with its parent. */
 static enum phial_status begin(const int *keep, size_t count, struct phial_error *err)
@@ -63,13 +67,18 @@ void child_run_filler(const struct supervisor *supervisor, int fd)
 void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd)
 {
 	struct phial_error err;
-	const int keep[] = { call_fd, event_fd, supervisor->hook_fd, supervisor->admin_fd,
+	const int keep[] = { call_fd,
+			     event_fd,
+			     supervisor->hook_fd,
+			     supervisor->admin_fd,
+			     supervisor->init_fd,
 			     supervisor->state_fd };
 	const struct phial_worker_start start = {
 		.call_fd = call_fd,
 		.event_fd = event_fd,
 		.hook_fd = supervisor->hook_fd,
 		.admin_fd = supervisor->admin_fd,
+		.init_fd = supervisor->init_fd,
 		.state_fd = supervisor->state_fd,
 		.ring = supervisor->ring,
 		.identity_serial = supervisor->identity_serial,
@@ -90,6 +99,29 @@ void child_run_worker(const struct supervisor *supervisor, int call_fd, int even
 		end_badly("worker", &err);
 	}
 	_exit((int)phial_worker_run(&start));
+}
+
+void child_run_mounter(const struct supervisor *supervisor, int fd,
+		       const struct phial_mounter_job *job)
+{
+	struct phial_error err;
+	const int keep[] = { fd, job->pidfd, job->workload_fd };
+	int32_t ring;
+	enum phial_status status = begin(keep, PHIAL_COUNT(keep), &err);
+
+	/* A ring of its own: what it opens and hands on must not keep the agent's alive. */
+	if (status == PHIAL_OK) {
+		status = phial_keyring_join(&ring, &err);
+	}
+	if (status == PHIAL_OK) {
+		(void)munmap(supervisor->pages.bytes, supervisor->pages.length);
+		(void)alarm(MOUNTER_LIMIT_S);
+		status = phial_sandbox_mounter(&supervisor->filters.mounter, &err);
+	}
+	if (status != PHIAL_OK) {
+		end_badly("mounter", &err);
+	}
+	_exit(phial_mounter_run(fd, job));
 }
 
 void child_run_self_test(const struct supervisor *supervisor)

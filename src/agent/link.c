@@ -22,15 +22,16 @@ static void give_up(const struct phial_error *failure)
 	_exit((int)failure->status);
 }
 
-enum phial_status phial_link_call(int call_fd, enum phial_link_type type, const void *record,
-				  size_t length, const int *fds,
-				  struct phial_link_answer *ret_answer, struct phial_error *err)
+enum phial_status phial_link_exchange(int call_fd, const struct phial_link_request *request,
+				      struct phial_link_answer *ret_answer, int *ret_fd,
+				      struct phial_error *err)
 {
 	struct phial_link_answer answer;
 	struct phial_frame frame;
 	struct phial_error failure;
 	enum phial_status status =
-		phial_frame_send(call_fd, (uint32_t)type, record, length, fds, fds ? 2 : 0, err);
+		phial_frame_send(call_fd, (uint32_t)request->type, request->record, request->length,
+				 request->fds, request->fd_count, err);
 
 	if (status != PHIAL_OK) {
 		return status;
@@ -39,6 +40,8 @@ enum phial_status phial_link_call(int call_fd, enum phial_link_type type, const 
 	if (status != PHIAL_OK) {
 		give_up(&failure);
 	}
+	phial_auto_fd int fd = phial_take_fd(&frame.fds[0]);
+
 	phial_frame_close_fds(&frame);
 	if (frame.type != PHIAL_LINK_ANSWER || frame.length != sizeof(answer)) {
 		(void)phial_fail(&failure, PHIAL_MALFORMED, 0, "it is no answer");
@@ -49,6 +52,18 @@ enum phial_status phial_link_call(int call_fd, enum phial_link_type type, const 
 		(void)phial_fail(err, (enum phial_status)answer.status, 0, "%s", answer.text);
 		return (enum phial_status)answer.status;
 	}
+	if (ret_fd) {
+		*ret_fd = phial_take_fd(&fd);
+	}
 	*ret_answer = answer;
 	return PHIAL_OK;
+}
+
+enum phial_status phial_link_call(int call_fd, enum phial_link_type type, const void *record,
+				  size_t length, const int *fds,
+				  struct phial_link_answer *ret_answer, struct phial_error *err)
+{
+	const struct phial_link_request request = { type, record, length, fds, fds ? 2 : 0 };
+
+	return phial_link_exchange(call_fd, &request, ret_answer, NULL, err);
 }

@@ -29,6 +29,8 @@ enum phial_link_type {
 	PHIAL_LINK_RELOAD,   /* nothing: send STORE again */
 	PHIAL_LINK_LOADED,   /* nothing: the store has been read */
 	PHIAL_LINK_FATAL,    /* struct phial_link_fatal: the worker cannot go on */
+	PHIAL_LINK_PEER,     /* struct phial_link_process; answers a number of its container's */
+	PHIAL_LINK_MOUNTER,  /* struct phial_link_process; fd: its pidfd; answers a socket */
 	PHIAL_LINK_ANSWER = 64,
 	/* Events. */
 	PHIAL_LINK_STORE = 128, /* nothing; fds: clone of the store, trust file */
@@ -101,6 +103,24 @@ struct phial_fill_part {
 };
 
 #define PHIAL_FILL_PARTS_MAX (PHIAL_FRAME_MAX_BYTES / sizeof(struct phial_fill_part))
+
+/* One call, for phial_link_exchange(). */
+struct phial_link_request {
+	enum phial_link_type type;
+	const void *record;
+	size_t length;
+	const int *fds; /* stay the caller's */
+	size_t fd_count;
+};
+
+/*
+ * As phial_link_call(), with any number of descriptors. ret_fd: the one that the answer brought,
+ * close-on-exec, closed by the caller, or -1; NULL if none is expected.
+ */
+PHIAL_CHECKED enum phial_status phial_link_exchange(int call_fd,
+						    const struct phial_link_request *request,
+						    struct phial_link_answer *ret_answer,
+						    int *ret_fd, struct phial_error *err);
 
 /*
  * Call the supervisor and wait for its answer. fds: the two descriptors of FILL or GIVE, which stay the

@@ -88,6 +88,38 @@ static bool parse_text(struct phial_span *rest, char *ret_text, size_t bytes)
 	       phial_span_copy(word, ret_text, bytes);
 }
 
+static const char *const door_words[] = {
+	[PHIAL_DOOR_HOOK] = "@hook",
+	[PHIAL_DOOR_RUNTIME] = "@runtime",
+	[PHIAL_DOOR_INIT] = "@init",
+	[PHIAL_DOOR_INIT_ENV] = "@init+env",
+};
+
+const char *phial_door_text(enum phial_door door)
+{
+	return door == PHIAL_DOOR_INIT_ENV ? "init" : door_words[door] + 1;
+}
+
+/* Take the word of the door, if there is one: no secret's name begins with '@'. */
+static bool parse_door(struct phial_span *rest, enum phial_door *ret_door)
+{
+	struct phial_span later = *rest;
+	struct phial_span word;
+
+	*ret_door = PHIAL_DOOR_HOOK;
+	if (!phial_next_word(&later, &word) || word.length == 0 || word.text[0] != '@') {
+		return true;
+	}
+	for (size_t i = 0; i < PHIAL_COUNT(door_words); i++) {
+		if (phial_span_is(word, door_words[i])) {
+			*ret_door = (enum phial_door)i;
+			*rest = later;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool parse_releases(struct phial_span *rest, struct phial_record *record)
 {
 	struct phial_span word;
@@ -125,7 +157,7 @@ static bool parse_start(struct phial_span rest, struct phial_record *record)
 	    !parse_text(&rest, record->container, sizeof(record->container)) ||
 	    !parse_text(&rest, record->workload, sizeof(record->workload)) ||
 	    !phial_next_word(&rest, &target) || target.length == 0 ||
-	    !parse_releases(&rest, record)) {
+	    !parse_door(&rest, &record->door) || !parse_releases(&rest, record)) {
 		return false;
 	}
 	record->pid = (int32_t)pid;
@@ -189,6 +221,7 @@ static void format_start(struct phial_text *line, const struct phial_record *rec
 		       record->mount_namespace, record->started_s, record->mount_kind,
 		       record->container, record->workload);
 	add_escaped(line, record->target);
+	phial_text_add(line, " %s", door_words[record->door]);
 	for (size_t i = 0; i < record->release_count; i++) {
 		phial_text_add(line, " %s=%" PRIu64, record->releases[i].name,
 			       record->releases[i].version);

@@ -3,8 +3,10 @@
  * Records of containers on disk, written before a start is committed: which container has which
  * versions. No secret. A later agent learns from them what still runs.
  *
- *	start NUMBER BOOT PID START-TIME MOUNT-NS TIME KIND CONTAINER WORKLOAD TARGET NAME=VERSION...
+ *	start NUMBER BOOT PID START-TIME MOUNT-NS TIME KIND CONTAINER WORKLOAD TARGET @DOOR NAME=VERSION...
  *	end NUMBER
+ *
+ * @DOOR is @hook, @runtime, @init or @init+env; older agents wrote none.
  */
 #ifndef PHIAL_AGENT_RECORDS_H
 #define PHIAL_AGENT_RECORDS_H
@@ -15,6 +17,14 @@
 
 #include <phial/error.h>
 #include <phial/sealed.h>
+
+/* Which program put the secrets into the container. */
+enum phial_door {
+	PHIAL_DOOR_HOOK = 0,
+	PHIAL_DOOR_RUNTIME,
+	PHIAL_DOOR_INIT,
+	PHIAL_DOOR_INIT_ENV, /* which passes values on in the environment, too */
+};
 
 /* One secret that a container has. */
 struct phial_release {
@@ -34,11 +44,15 @@ struct phial_record {
 	char workload[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
 	char *target;
 	uint32_t mount_kind;
+	enum phial_door door;
 	struct phial_release *releases;
 	size_t release_count;
 	bool is_committed; /* the hook said that it attached the mount */
 	struct phial_record *next;
 };
+
+/* The name of a door: "hook", "runtime", "init". */
+const char *phial_door_text(enum phial_door door);
 
 struct phial_records;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/init_door.h"
 #include "agent/link.h"
 #include "agent/log.h"
 #include "agent/worker.h"
@@ -52,11 +53,12 @@ void phial_client_close(struct phial_worker *worker, struct phial_client *client
 {
 	if (client->state == PHIAL_CLIENT_HOOK_FILLING ||
 	    client->state == PHIAL_CLIENT_HOOK_ATTACHED) {
-		phial_log("container %s: its hook went away before the end; its secrets are wiped",
-			  client->record->container);
+		phial_log("container %s: its %s went away before the end; its secrets are wiped",
+			  client->record->container, client->is_mounter ? "mounter" : "hook");
 		abandon(worker, client);
 	}
 	release_request(client);
+	phial_init_door_release(worker, client);
 	phial_close_fd(&client->fd);
 	phial_close_fd(&client->document_fd);
 	client->state = PHIAL_CLIENT_FREE;
@@ -167,6 +169,12 @@ static enum phial_status start_fill(struct phial_worker *worker, struct phial_cl
 		status = phial_user_find_maps(worker, client->record->pid, mount.start_time, maps,
 					      err);
 	}
+	/* Its number was given to another process since its facts were read. */
+	if (status == PHIAL_OK && client->is_mounter &&
+	    (mount.mount_namespace != client->record->mount_namespace ||
+	     mount.start_time != client->record->start_time)) {
+		status = phial_fail(err, PHIAL_GONE, 0, "process %d is gone", client->record->pid);
+	}
 	if (status == PHIAL_OK) {
 		status = list_parts(worker, client, maps, parts, &count, err);
 	}
@@ -197,6 +205,9 @@ static bool send_result(struct phial_client *client, uint32_t type, enum phial_s
 {
 	struct phial_hook_result result = { .status = status };
 
+	if (status != PHIAL_OK) {
+		phial_init_door_answer(client, &(struct phial_init_outcome){ status, false, text });
+	}
 	(void)snprintf(result.text, sizeof(result.text), "%s", text);
 	return phial_frame_send(client->fd, type, &result, sizeof(result), NULL, 0, NULL) ==
 	       PHIAL_OK;
@@ -235,7 +246,7 @@ static bool on_mount(struct phial_worker *worker, struct phial_client *client,
 void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum phial_status status,
 			     const char *text)
 {
-	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		struct phial_client *client = &worker->clients[i];
 
 		if (client->state != PHIAL_CLIENT_HOOK_FILLING || client->held != held) {
@@ -264,7 +275,30 @@ static void on_attached(struct phial_client *client)
 	}
 	phial_log("container %s has workload %s: %zu secrets at %s", client->record->container,
 		  client->record->workload, client->record->release_count, client->record->target);
+	phial_init_door_answer(client, &(struct phial_init_outcome){ PHIAL_OK, false,
+								     client->record->target });
 	client->state = PHIAL_CLIENT_HOOK_START; /* nothing is to be undone any more */
+}
+
+/* --- FACTS and FAILED of a mounter ---------------------------------------------------- */
+
+static void on_failed(struct phial_client *client, size_t length)
+{
+	struct phial_mounter_failure failure;
+
+	if (length != sizeof(failure)) {
+		return;
+	}
+	memcpy(&failure, payload, sizeof(failure));
+	failure.text[sizeof(failure.text) - 1] = '\0';
+	if (failure.status == PHIAL_OK || failure.status > PHIAL_GONE) {
+		failure.status = PHIAL_SYSTEM;
+	}
+	phial_log("%s %s: %s", client->record ? "container" : "refused a",
+		  client->record ? client->record->container : "phial-init", failure.text);
+	phial_init_door_answer(client,
+			       &(struct phial_init_outcome){ (enum phial_status)failure.status,
+							     false, failure.text });
 }
 
 /* --- frames ----------------------------------------------------------------------------- */
@@ -272,6 +306,9 @@ static void on_attached(struct phial_client *client)
 /* Which frame each state waits for, with how many descriptors. */
 static bool is_expected(const struct phial_client *client, const struct phial_frame *frame)
 {
+	if (client->state == PHIAL_CLIENT_MOUNTER) {
+		return frame->type == PHIAL_MOUNTER_FACTS && frame->fd_count == 0;
+	}
 	if (client->state == PHIAL_CLIENT_HOOK_START) {
 		return (frame->type == PHIAL_HOOK_START || frame->type == PHIAL_HOOK_CREATED) &&
 		       frame->fd_count == 1;
@@ -287,12 +324,18 @@ static bool is_expected(const struct phial_client *client, const struct phial_fr
 static bool run_frame(struct phial_worker *worker, struct phial_client *client,
 		      const struct phial_frame *frame)
 {
+	if (client->is_mounter && frame->type == PHIAL_MOUNTER_FAILED) {
+		on_failed(client, frame->length);
+		return false;
+	}
 	if (!is_expected(client, frame)) {
 		phial_log("a hook's request does not follow the protocol of version %s",
 			  PHIAL_VERSION);
 		return false;
 	}
 	switch (frame->type) {
+	case PHIAL_MOUNTER_FACTS:
+		return phial_request_on_facts(worker, client, frame, payload);
 	case PHIAL_HOOK_START:
 	case PHIAL_HOOK_CREATED:
 		return phial_request_on_start(worker, client, frame, payload);

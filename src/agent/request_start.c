@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/init_door.h"
 #include "agent/link.h"
 #include "agent/log.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "host/grade.h"
 #include "oci/config.h"
 #include "oci/state.h"
 #include "wire/hook_protocol.h"
@@ -31,6 +33,9 @@ struct start_request {
 	struct phial_oci_config config;
 	char workload[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
 	const char *destination; /* of the grant mount, or NULL */
+	enum phial_door door;
+	uint64_t mount_namespace; /* with the next one of a mounter's FACTS, else 0 */
+	uint64_t start_time;
 };
 
 /* START: a hook passes on the runtime's state JSON, and its own argument. */
@@ -126,6 +131,7 @@ static void send_refusal(struct phial_client *client, enum phial_status status, 
 		.status = status,
 	};
 
+	phial_init_door_answer(client, &(struct phial_init_outcome){ status, false, text });
 	(void)snprintf(verdict.text, sizeof(verdict.text), "%s", text);
 	enum phial_status ignored = phial_frame_send(client->fd, PHIAL_HOOK_VERDICT, &verdict,
 						     sizeof(verdict), NULL, 0, NULL);
@@ -225,6 +231,9 @@ static struct phial_record *begin_record(const struct phial_worker *worker,
 		return NULL;
 	}
 	record->pid = request->state.pid;
+	record->door = request->door;
+	record->mount_namespace = request->mount_namespace;
+	record->start_time = request->start_time;
 	record->started_s = phial_worker_now_s(worker);
 	memcpy(record->boot_id, worker->start->boot_id, sizeof(record->boot_id));
 	memcpy(record->container, request->state.id, sizeof(record->container));
@@ -311,6 +320,13 @@ bool phial_request_on_start(struct phial_worker *worker, struct phial_client *cl
 	bool goes_on = false;
 	enum phial_status status = parse_start(worker, frame, payload, &request, &err);
 
+	request.door = frame->type == PHIAL_HOOK_CREATED ? PHIAL_DOOR_RUNTIME : PHIAL_DOOR_HOOK;
+	/* A grant at phial-init's place is phial-init's to ask for. */
+	if (status == PHIAL_OK && request.destination &&
+	    strcmp(request.destination, PHIAL_INIT_GRANT_DIR) == 0) {
+		request.destination = NULL;
+		status = request.argument[0] == '\0' ? PHIAL_NOT_FOUND : PHIAL_OK;
+	}
 	if (status == PHIAL_OK) {
 		done = find_done(worker, &request.state);
 		status = done ? check_same(done, request.workload, &err) : PHIAL_OK;
@@ -327,4 +343,125 @@ bool phial_request_on_start(struct phial_worker *worker, struct phial_client *cl
 	}
 	phial_oci_config_free(&request.config);
 	return goes_on;
+}
+
+/* --- a mounter's FACTS -------------------------------------------------------------------- */
+
+enum container_state {
+	CONTAINER_NEW,
+	CONTAINER_BUSY, /* being served, or being wiped */
+	CONTAINER_DONE,
+};
+
+/* What is known of the container with this mount namespace. ret_record: with CONTAINER_DONE. */
+static enum container_state find_container(const struct phial_worker *worker,
+					   const struct phial_client *asking,
+					   uint64_t mount_namespace,
+					   const struct phial_record **ret_record)
+{
+	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		if (r->mount_namespace != mount_namespace) {
+			continue;
+		}
+		if (r->is_committed && phial_worker_record_is_alive(worker, r)) {
+			*ret_record = r;
+			return CONTAINER_DONE;
+		}
+		if (r->is_held) {
+			return CONTAINER_BUSY;
+		}
+	}
+	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
+		const struct phial_client *other = &worker->clients[i];
+
+		if (other != asking && other->record &&
+		    other->record->mount_namespace == mount_namespace) {
+			return CONTAINER_BUSY;
+		}
+	}
+	return CONTAINER_NEW;
+}
+
+static bool is_workload(const struct phial_worker *worker, const char *name)
+{
+	for (size_t i = 0; i < worker->workload_count; i++) {
+		if (strcmp(worker->workloads[i].name, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Facts of /proc, as if a config had said so. All devices cannot be seen: it takes capabilities. */
+static void take_facts(const struct phial_mounter_facts *facts, const struct phial_client *client,
+		       struct start_request *request)
+{
+	struct phial_oci_config *config = &request->config;
+
+	request->state.pid = facts->pid;
+	memcpy(request->state.id, facts->container, sizeof(facts->container));
+	memcpy(request->workload, facts->workload, sizeof(request->workload));
+	request->door = (client->ask.flags & PHIAL_INIT_USES_ENV) != 0 ? PHIAL_DOOR_INIT_ENV
+								       : PHIAL_DOOR_INIT;
+	request->mount_namespace = facts->mount_namespace;
+	request->start_time = facts->start_time;
+	config->root_path = "/";
+	config->root_is_read_only = facts->root_is_read_only != 0;
+	config->user_uid = facts->uid;
+	config->no_new_privileges = facts->has_no_new_privileges != 0;
+	config->has_seccomp = facts->has_seccomp != 0;
+	config->has_privileged_capability = phial_capabilities_are_privileged(facts->capabilities);
+	config->pid_namespace = (enum phial_oci_namespace)facts->pid_namespace;
+	config->network_namespace =
+		facts->shares_network != 0 ? PHIAL_OCI_NS_HOST : PHIAL_OCI_NS_NEW;
+	config->user_namespace = facts->shares_user != 0 ? PHIAL_OCI_NS_HOST : PHIAL_OCI_NS_NEW;
+	config->memory_limit_bytes = facts->memory_limit_bytes;
+	config->pids_limit = facts->pids_limit;
+}
+
+static enum phial_status parse_facts(const struct phial_frame *frame, const void *payload,
+				     struct phial_mounter_facts *ret_facts)
+{
+	if (frame->length != sizeof(*ret_facts)) {
+		return PHIAL_MALFORMED;
+	}
+	memcpy(ret_facts, payload, sizeof(*ret_facts));
+	ret_facts->container[sizeof(ret_facts->container) - 1] = '\0';
+	ret_facts->workload[sizeof(ret_facts->workload) - 1] = '\0';
+	return PHIAL_OK;
+}
+
+bool phial_request_on_facts(struct phial_worker *worker, struct phial_client *client,
+			    const struct phial_frame *frame, const void *payload)
+{
+	struct start_request request = { .destination = NULL };
+	struct phial_mounter_facts facts;
+	struct phial_error err = { .status = PHIAL_OK };
+	const struct phial_record *record = NULL;
+
+	if (parse_facts(frame, payload, &facts) != PHIAL_OK) {
+		return false;
+	}
+	take_facts(&facts, client, &request);
+	switch (find_container(worker, client, facts.mount_namespace, &record)) {
+	case CONTAINER_BUSY:
+		return false; /* it asks again */
+	case CONTAINER_DONE:
+		send_decision(client, PHIAL_HOOK_DONE);
+		phial_init_door_answer(client, &(struct phial_init_outcome){ PHIAL_OK, true,
+									     record->target });
+		return false;
+	case CONTAINER_NEW:
+		break;
+	}
+	if (!is_workload(worker, request.workload)) {
+		send_refusal(client, PHIAL_NOT_FOUND, "the store has no such workload any more");
+		return false;
+	}
+	if (answer_start(worker, client, &request, &err) != PHIAL_OK) {
+		return false;
+	}
+	client->user_uid = client->ask.uid;
+	client->user_gid = client->ask.gid;
+	return true;
 }

@@ -26,6 +26,7 @@
 #include "base/cleanup.h"
 #include "base/harden.h"
 #include "base/io.h"
+#include "inject/process.h"
 
 /* The worker's calls nest less deep than this. */
 #define STACK_LOCKED_BYTES ((size_t)256 * 1024)
@@ -61,6 +62,15 @@ static const int user_worker_calls[] = { SCMP_SYS(mkdirat), SCMP_SYS(fchown) };
 static const int filler_calls[] = {
 	SCMP_SYS(mkdirat), SCMP_SYS(symlinkat),	 SCMP_SYS(fchown),   SCMP_SYS(fchmod),
 	SCMP_SYS(fstatfs), SCMP_SYS(readlinkat), SCMP_SYS(fchownat),
+};
+
+/* The mounter reads /proc, makes a mount, enters a namespace, and gives up what it needed for it. */
+static const int mounter_calls[] = {
+	SCMP_SYS(openat),	 SCMP_SYS(readlinkat), SCMP_SYS(fstatfs), SCMP_SYS(pidfd_open),
+	SCMP_SYS(fsopen),	 SCMP_SYS(fsconfig),   SCMP_SYS(fsmount), SCMP_SYS(open_tree),
+	SCMP_SYS(move_mount),	 SCMP_SYS(unshare),    SCMP_SYS(setns),	  SCMP_SYS(mkdirat),
+	SCMP_SYS(mount_setattr), SCMP_SYS(umask),      SCMP_SYS(capget),  SCMP_SYS(capset),
+	SCMP_SYS(prctl),
 };
 
 static const uint64_t worker_key_calls[] = { KEYCTL_READ, KEYCTL_UNLINK, KEYCTL_INVALIDATE };
@@ -164,9 +174,16 @@ enum phial_status phial_filters_make(bool is_user, struct phial_filters *ret_fil
 		.key_calls = filler_key_calls,
 		.key_call_count = PHIAL_COUNT(filler_key_calls),
 	};
+	static const struct allow_list mounter = {
+		.calls = mounter_calls,
+		.call_count = PHIAL_COUNT(mounter_calls),
+	};
 	enum phial_status status = compile(&worker, &ret_filters->worker, err);
 
-	return status == PHIAL_OK ? compile(&filler, &ret_filters->filler, err) : status;
+	if (status == PHIAL_OK) {
+		status = compile(&filler, &ret_filters->filler, err);
+	}
+	return status == PHIAL_OK ? compile(&mounter, &ret_filters->mounter, err) : status;
 }
 
 static enum phial_status load_filter(const struct phial_filter *filter, struct phial_error *err)
@@ -238,7 +255,7 @@ enum phial_status phial_sandbox_supervisor(struct phial_error *err)
 			      PHIAL_CAPABILITY(CAP_SETGID) | PHIAL_CAPABILITY(CAP_SYS_CHROOT) |
 			      PHIAL_CAPABILITY(CAP_KILL) | PHIAL_CAPABILITY(CAP_CHOWN) |
 			      PHIAL_CAPABILITY(CAP_DAC_OVERRIDE) | PHIAL_CAPABILITY(CAP_FOWNER) |
-			      PHIAL_CAPABILITY(CAP_IPC_LOCK);
+			      PHIAL_CAPABILITY(CAP_IPC_LOCK) | PHIAL_CAPABILITY(CAP_SYS_PTRACE);
 
 	return phial_capabilities_keep(keep, err);
 }
@@ -315,5 +332,12 @@ enum phial_status phial_sandbox_filler(const struct phial_filter *filter, const 
 	if (status == PHIAL_OK) {
 		status = phial_capabilities_keep(keep, err);
 	}
+	return status == PHIAL_OK ? load_filter(filter, err) : status;
+}
+
+enum phial_status phial_sandbox_mounter(const struct phial_filter *filter, struct phial_error *err)
+{
+	enum phial_status status = phial_inject_cut_capabilities(err);
+
 	return status == PHIAL_OK ? load_filter(filter, err) : status;
 }

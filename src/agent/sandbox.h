@@ -21,10 +21,11 @@ struct phial_filter {
 struct phial_filters {
 	struct phial_filter worker;
 	struct phial_filter filler;
+	struct phial_filter mounter;
 };
 
 /*
- * Compile both allow-lists. is_user: the worker of a user's agent writes files of secrets, too.
+ * Compile the allow-lists. is_user: the worker of a user's agent writes files of secrets, too.
  * Returns PHIAL_OK; PHIAL_UNSUPPORTED when libseccomp cannot; PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_filters_make(bool is_user, struct phial_filters *ret_filters,
@@ -62,5 +63,12 @@ PHIAL_CHECKED enum phial_status phial_sandbox_worker(const struct phial_filter *
 PHIAL_CHECKED enum phial_status phial_sandbox_filler(const struct phial_filter *filter,
 						     const char *empty_dir,
 						     struct phial_error *err);
+
+/*
+ * Turn a child into a mounter: root with what entering and mounting need, seccomp that kills.
+ * Should: have a ring of its own by then. Mustn't: enter more than one container.
+ */
+PHIAL_CHECKED enum phial_status phial_sandbox_mounter(const struct phial_filter *filter,
+						      struct phial_error *err);
 
 #endif

@@ -243,6 +243,11 @@ static void add_containers(struct phial_json *root, const struct phial_worker *w
 		phial_json_add_integer(container, "pid", r->pid);
 		phial_json_add_string(container, "workload", r->workload);
 		phial_json_add_string(container, "target", r->target);
+		phial_json_add_string(container, "door", phial_door_text(r->door));
+		if (r->door == PHIAL_DOOR_INIT_ENV) {
+			phial_json_add_string(phial_json_add_array(container, "weak"), NULL,
+					      "phial-init --env: values are in the environment");
+		}
 		phial_json_add_string(container, "mount",
 				      phial_mount_kind_text((enum phial_mount_kind)r->mount_kind));
 		phial_json_add_string(container, "state",

@@ -178,6 +178,8 @@ static void reap_children(struct supervisor *supervisor)
 			on_worker_death(supervisor, wait_status);
 		} else if (pid == supervisor->self_test_pid) {
 			on_self_test_end(supervisor, wait_status);
+		} else {
+			(void)mounters_forget(supervisor, pid);
 		} /* a filler's end shows on its socket */
 	}
 }
@@ -338,8 +340,10 @@ enum phial_status phial_supervisor_run(const struct phial_agent_options *options
 		.workload_fd = -1,
 		.hook_fd = -1,
 		.admin_fd = -1,
+		.init_fd = -1,
 		.state_fd = -1,
 		.call_fd = -1,
+		.answer_fd = -1,
 		.event_fd = -1,
 		.err = err,
 	};

@@ -23,11 +23,14 @@
 #include "base/io.h"
 #include "keyring/keyring.h"
 #include "mount/mount.h"
+#include "wire/init_protocol.h"
 
 #define NOT_INJECTED_FILE "PHIAL-NOT-INJECTED"
 
 static const char not_injected_text[] =
-	"This directory stands where a container's secrets should be. phial did not put them here:\n"
+	"This directory is a grant. At " PHIAL_INIT_GRANT_DIR
+	" it is phial-init's, and belongs here.\n"
+	"Anywhere else a container's secrets should be in its place, and phial did not put them here:\n"
 	"the engine was started without phial's hook or runtime. Run \"phial status\" on the host.\n";
 
 static enum phial_status on_add_key(struct supervisor *supervisor, const void *record,
@@ -89,6 +92,9 @@ static enum phial_status on_workload(struct supervisor *supervisor, const void *
 	if (fd < 0 || fchmod(fd, 0755) != 0 || fstat(fd, &status) != 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "open the directory of workload %s",
 				  call.name);
+	}
+	if (supervisor->init_fd >= 0 && mounters_link_socket(supervisor, fd, err) != PHIAL_OK) {
+		return PHIAL_SYSTEM;
 	}
 	answer->device = status.st_dev;
 	answer->inode = status.st_ino;
@@ -180,6 +186,27 @@ static enum phial_status on_quota(struct supervisor *supervisor, const void *rec
 	return phial_keyring_quota(&answer->quota, err);
 }
 
+static enum phial_status on_peer(struct supervisor *supervisor, const void *record,
+				 struct phial_frame *frame, struct phial_link_answer *answer,
+				 struct phial_error *err)
+{
+	const struct phial_link_process *call = record;
+
+	(void)supervisor;
+	(void)frame;
+	return mounters_find_peer(call->pid, &answer->number, err);
+}
+
+static enum phial_status on_mounter(struct supervisor *supervisor, const void *record,
+				    struct phial_frame *frame, struct phial_link_answer *answer,
+				    struct phial_error *err)
+{
+	const struct phial_link_process *call = record;
+
+	(void)answer;
+	return mounters_start(supervisor, call->pid, frame->fds[0], &supervisor->answer_fd, err);
+}
+
 static enum phial_status on_reload(struct supervisor *supervisor, const void *record,
 				   struct phial_frame *frame, struct phial_link_answer *answer,
 				   struct phial_error *err)
@@ -251,6 +278,8 @@ static const struct call {
 	{ PHIAL_LINK_RELOAD, 0, 0, on_reload },
 	{ PHIAL_LINK_LOADED, 0, 0, on_loaded },
 	{ PHIAL_LINK_FATAL, sizeof(struct phial_link_fatal), 0, on_fatal },
+	{ PHIAL_LINK_PEER, sizeof(struct phial_link_process), 0, on_peer },
+	{ PHIAL_LINK_MOUNTER, sizeof(struct phial_link_process), 1, on_mounter },
 };
 
 static bool has_right_size(const struct call *call, const struct phial_frame *frame)
@@ -289,6 +318,8 @@ bool supervisor_answer_call(struct supervisor *supervisor)
 	answer.os_error = err.os_error;
 	memcpy(answer.text, err.text, sizeof(answer.text));
 	phial_frame_close_fds(&frame);
+	phial_auto_fd int answer_fd = phial_take_fd(&supervisor->answer_fd);
+
 	return phial_frame_send(supervisor->call_fd, PHIAL_LINK_ANSWER, &answer, sizeof(answer),
-				NULL, 0, &err) == PHIAL_OK;
+				&answer_fd, answer_fd >= 0 ? 1 : 0, &err) == PHIAL_OK;
 }

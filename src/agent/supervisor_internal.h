@@ -10,6 +10,7 @@
 #include <phial/error.h>
 #include <phial/keys.h>
 
+#include "agent/mounter.h"
 #include "agent/options.h"
 #include "agent/pages.h"
 #include "agent/sandbox.h"
@@ -62,6 +63,7 @@ struct supervisor {
 	int workload_fd; /* RUN_DIR/workload */
 	int hook_fd;	 /* listening */
 	int admin_fd;
+	int init_fd;
 	int state_fd; /* rw clone of the state directory */
 	int epoll_fd;
 	int signal_fd;
@@ -73,6 +75,7 @@ struct supervisor {
 	int call_fd;
 	int event_fd;
 	struct watch call_watch;
+	int answer_fd; /* goes with the answer to the call at hand, or -1 */
 	int64_t worker_started_ms;
 	unsigned int worker_restarts;
 	bool worker_is_due;		   /* died at once: started again after a pause */
@@ -80,6 +83,7 @@ struct supervisor {
 	struct filler *idle_filler;
 	bool filler_is_due; /* none is idle: started when nothing else is to be done */
 	struct container *containers;
+	pid_t mounter_pids[PHIAL_MOUNTERS_MAX]; /* 0: free */
 	uint64_t last_number;
 	bool is_loaded;
 	bool is_stopping;
@@ -119,10 +123,30 @@ void containers_on_exit(struct supervisor *supervisor, struct container *contain
 void containers_on_filler(struct supervisor *supervisor, struct filler *filler);
 bool containers_hold(const struct supervisor *supervisor, uint64_t number);
 
+/*
+ * supervisor_mounters.c: start a mounter for the process of a pidfd. ret_fd: the worker's end of its
+ * socket, owned by the caller. PHIAL_EXISTS when too many are at work.
+ */
+PHIAL_CHECKED enum phial_status mounters_start(struct supervisor *supervisor, pid_t pid, int pidfd,
+					       int *ret_fd, struct phial_error *err);
+
+/* Link the listening socket into a workload's directory. Returns PHIAL_OK or PHIAL_SYSTEM. */
+PHIAL_CHECKED enum phial_status mounters_link_socket(const struct supervisor *supervisor,
+						     int dir_fd, struct phial_error *err);
+
+/* A child has ended: was it a mounter? */
+bool mounters_forget(struct supervisor *supervisor, pid_t pid);
+
+/* A number that the processes of one container have in common, and cannot change. */
+PHIAL_CHECKED enum phial_status mounters_find_peer(pid_t pid, uint64_t *ret_number,
+						   struct phial_error *err);
+
 /* child.c: what the children of the supervisor do first, and never come back from. */
 void child_run_filler(const struct supervisor *supervisor, int fd) __attribute__((noreturn));
 void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd)
 	__attribute__((noreturn));
+void child_run_mounter(const struct supervisor *supervisor, int fd,
+		       const struct phial_mounter_job *job) __attribute__((noreturn));
 void child_run_self_test(const struct supervisor *supervisor) __attribute__((noreturn));
 
 #endif

@@ -22,8 +22,8 @@
 #include "wire/frame.h"
 #include "wire/hook_protocol.h"
 
-/* The worker's clients, which poll(2) counts against the limit even when they are not there. */
-#define DESCRIPTORS_MIN 160
+/* The worker's clients and callers, which poll(2) counts against the limit though they are not there. */
+#define DESCRIPTORS_MIN 352
 
 /* Make a directory below another if it is missing; it must be ours and nobody else's to write. */
 static enum phial_status take_directory(int parent_fd, const char *path, mode_t mode, int *ret_fd,
@@ -89,6 +89,22 @@ static enum phial_status listen_below(const struct supervisor *supervisor, const
 	return status;
 }
 
+/*
+ * Containers' users connect to it, by its name in the one directory that they see. Not for a user's
+ * agent: it cannot enter what an engine made in another user namespace.
+ */
+static enum phial_status listen_for_init(struct supervisor *supervisor, struct phial_error *err)
+{
+	enum phial_status status =
+		listen_below(supervisor, PHIAL_INIT_LISTEN_NAME, &supervisor->init_fd, err);
+
+	if (status == PHIAL_OK &&
+	    fchmodat(supervisor->run_fd, PHIAL_INIT_LISTEN_NAME, 0666, 0) != 0) {
+		status = phial_fail(err, PHIAL_SYSTEM, errno, "chmod " PHIAL_INIT_LISTEN_NAME);
+	}
+	return status;
+}
+
 static enum phial_status take_run_directory(struct supervisor *supervisor, struct phial_error *err)
 {
 	phial_auto_fd int empty_fd = -1;
@@ -113,6 +129,9 @@ static enum phial_status take_run_directory(struct supervisor *supervisor, struc
 	if (status == PHIAL_OK) {
 		status = listen_below(supervisor, PHIAL_ADMIN_SOCKET_NAME, &supervisor->admin_fd,
 				      err);
+	}
+	if (status == PHIAL_OK && !options->is_user) {
+		status = listen_for_init(supervisor, err);
 	}
 	int length = snprintf(supervisor->empty_dir, sizeof(supervisor->empty_dir), "%s/empty",
 			      options->run_dir);
@@ -276,5 +295,6 @@ void supervisor_remove_sockets(struct supervisor *supervisor)
 	if (supervisor->lock_fd >= 0 && supervisor->admin_fd >= 0) {
 		(void)unlinkat(supervisor->run_fd, PHIAL_HOOK_SOCKET_NAME, 0);
 		(void)unlinkat(supervisor->run_fd, PHIAL_ADMIN_SOCKET_NAME, 0);
+		(void)unlinkat(supervisor->run_fd, PHIAL_INIT_LISTEN_NAME, 0);
 	}
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/init_door.h"
 #include "agent/link.h"
 #include "agent/log.h"
 #include "base/cleanup.h"
@@ -28,6 +29,8 @@ enum poll_slot {
 	SLOT_ADMIN,
 	SLOT_HOOK,
 	SLOT_CLIENTS,
+	SLOT_CALLERS = SLOT_CLIENTS + PHIAL_CLIENTS_MAX + PHIAL_MOUNTERS_MAX,
+	SLOT_COUNT = SLOT_CALLERS + 1 + PHIAL_CALLERS_MAX,
 };
 
 int64_t phial_worker_clock_ms(void)
@@ -132,7 +135,7 @@ static void answer_reloads(struct phial_worker *worker)
 {
 	enum phial_status status = worker->store_problem[0] == '\0' ? PHIAL_OK : PHIAL_PROBLEMS;
 
-	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		struct phial_client *client = &worker->clients[i];
 
 		if (client->state == PHIAL_CLIENT_ADMIN_RELOAD) {
@@ -187,7 +190,7 @@ static void on_exited(struct phial_worker *worker, uint64_t held)
 {
 	struct phial_record *record = find_record(worker, held);
 
-	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		struct phial_client *client = &worker->clients[i];
 
 		if (client->held == held && client->record) {
@@ -249,9 +252,10 @@ static bool on_event(struct phial_worker *worker)
 
 /* --- clients ---------------------------------------------------------------------------- */
 
-static struct phial_client *free_client(struct phial_worker *worker)
+struct phial_client *phial_worker_free_client(struct phial_worker *worker, size_t first,
+					      size_t count)
 {
-	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+	for (size_t i = first; i < first + count; i++) {
 		if (worker->clients[i].state == PHIAL_CLIENT_FREE) {
 			return &worker->clients[i];
 		}
@@ -261,7 +265,7 @@ static struct phial_client *free_client(struct phial_worker *worker)
 
 static void accept_client(struct phial_worker *worker, int listen_fd, enum phial_client_state state)
 {
-	struct phial_client *client = free_client(worker);
+	struct phial_client *client = phial_worker_free_client(worker, 0, PHIAL_CLIENTS_MAX);
 	uint32_t uid;
 	int32_t pid;
 
@@ -316,6 +320,7 @@ static void on_client(struct phial_worker *worker, struct phial_client *client)
 	case PHIAL_CLIENT_ADMIN:
 		on_admin_frame(worker, client);
 		break;
+	case PHIAL_CLIENT_MOUNTER:
 	case PHIAL_CLIENT_HOOK_START:
 	case PHIAL_CLIENT_HOOK_MOUNT:
 	case PHIAL_CLIENT_HOOK_ATTACHED:
@@ -333,7 +338,7 @@ static void end_late_clients(struct phial_worker *worker)
 {
 	int64_t now_ms = phial_worker_clock_ms();
 
-	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		struct phial_client *client = &worker->clients[i];
 
 		if (client->state != PHIAL_CLIENT_FREE && client->deadline_ms <= now_ms) {
@@ -346,20 +351,19 @@ static void end_late_clients(struct phial_worker *worker)
 /* --- the loop --------------------------------------------------------------------------- */
 
 /* Fill the poll set; slots of no interest get -1. Returns the time to the next deadline. */
-static int prepare_poll(const struct phial_worker *worker,
-			struct pollfd set[static SLOT_CLIENTS + PHIAL_CLIENTS_MAX])
+static int prepare_poll(const struct phial_worker *worker, struct pollfd set[static SLOT_COUNT])
 {
 	int64_t now_ms = phial_worker_clock_ms();
 	int64_t wait_ms = -1;
 	bool has_room = false;
 
-	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		const struct phial_client *client = &worker->clients[i];
 		bool is_used = client->state != PHIAL_CLIENT_FREE;
 		int64_t left_ms = client->deadline_ms > now_ms ? client->deadline_ms - now_ms : 0;
 
 		set[SLOT_CLIENTS + i] = (struct pollfd){ is_used ? client->fd : -1, POLLIN, 0 };
-		has_room = has_room || !is_used;
+		has_room = has_room || (i < PHIAL_CLIENTS_MAX && !is_used);
 		if (is_used && (wait_ms < 0 || left_ms < wait_ms)) {
 			wait_ms = left_ms;
 		}
@@ -372,19 +376,21 @@ static int prepare_poll(const struct phial_worker *worker,
 	set[SLOT_HOOK] =
 		(struct pollfd){ may_accept && worker->is_serving ? worker->start->hook_fd : -1,
 				 POLLIN, 0 };
+	phial_init_door_prepare(worker, worker->is_loaded && worker->is_serving, set + SLOT_CALLERS,
+				&wait_ms);
 	return (int)wait_ms;
 }
 
 static bool serve_once(struct phial_worker *worker)
 {
-	static struct pollfd set[SLOT_CLIENTS + PHIAL_CLIENTS_MAX];
+	static struct pollfd set[SLOT_COUNT];
 	int wait_ms = prepare_poll(worker, set);
 
-	if (poll(set, SLOT_CLIENTS + PHIAL_CLIENTS_MAX, wait_ms) < 0 && errno != EINTR) {
+	if (poll(set, SLOT_COUNT, wait_ms) < 0 && errno != EINTR) {
 		phial_log("worker: poll: %s", strerror(errno));
 		return false;
 	}
-	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		if (set[SLOT_CLIENTS + i].revents != 0) {
 			on_client(worker, &worker->clients[i]);
 		}
@@ -396,6 +402,7 @@ static bool serve_once(struct phial_worker *worker)
 	if (set[SLOT_HOOK].revents != 0) {
 		accept_client(worker, worker->start->hook_fd, PHIAL_CLIENT_HOOK_START);
 	}
+	phial_init_door_serve(worker, set + SLOT_CALLERS);
 	/* Last: an event may close clients, whose revents above would then be stale. */
 	return set[SLOT_EVENT].revents == 0 || on_event(worker);
 }
@@ -421,9 +428,13 @@ enum phial_status phial_worker_run(const struct phial_worker_start *start)
 		return PHIAL_SYSTEM;
 	}
 	worker->start = start;
-	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		worker->clients[i].fd = -1;
 		worker->clients[i].document_fd = -1;
+	}
+	for (size_t i = 0; i < PHIAL_CALLERS_MAX; i++) {
+		worker->callers[i].fd = -1;
+		worker->callers[i].pidfd = -1;
 	}
 	enum phial_status status = open_state(worker, &err);
 

@@ -13,6 +13,7 @@
 #include <phial/error.h>
 
 #include "agent/index.h"
+#include "agent/mounter.h"
 #include "agent/options.h"
 #include "agent/pages.h"
 #include "agent/records.h"
@@ -20,11 +21,14 @@
 #include "policy/policy.h"
 #include "store/marks.h"
 #include "store/trust.h"
+#include "wire/init_protocol.h"
 
 /* Clients served at once; more wait in the socket's queue. */
 #define PHIAL_CLIENTS_MAX 128
 /* How long a client may take from its first byte to the end of its request. */
 #define PHIAL_CLIENT_DEADLINE_MS 10000
+/* Beside them, so that neither keeps the other out: mounters, and the phial-inits they work for. */
+#define PHIAL_CALLERS_MAX 64
 
 /* What a worker is born with. */
 struct phial_worker_start {
@@ -32,6 +36,7 @@ struct phial_worker_start {
 	int event_fd;
 	int hook_fd;
 	int admin_fd;
+	int init_fd;
 	int state_fd;
 	int32_t ring;
 	int32_t identity_serial;
@@ -54,6 +59,7 @@ enum phial_client_state {
 	PHIAL_CLIENT_FREE = 0,
 	PHIAL_CLIENT_ADMIN,	    /* waits for its request */
 	PHIAL_CLIENT_ADMIN_RELOAD,  /* waits for the store to be read */
+	PHIAL_CLIENT_MOUNTER,	    /* waits for the mounter's FACTS, then goes on as a hook */
 	PHIAL_CLIENT_HOOK_START,    /* waits for START */
 	PHIAL_CLIENT_HOOK_MOUNT,    /* has its verdict, waits for MOUNT */
 	PHIAL_CLIENT_HOOK_FILLING,  /* waits for the filler */
@@ -72,7 +78,39 @@ struct phial_client {
 	uint32_t user_gid;
 	struct phial_record *record; /* its own until the fill begins, then the records' */
 	uint64_t held;		     /* the supervisor's number once it holds the mount */
+	/* A mounter's. */
+	bool is_mounter;
+	struct phial_caller *caller; /* whom it works for, or NULL: gone or answered */
+	uint64_t peer;
+	struct phial_init_ask ask;
 };
+
+enum phial_caller_state {
+	PHIAL_CALLER_FREE = 0,
+	PHIAL_CALLER_CONNECTED, /* waits for ASK */
+	PHIAL_CALLER_WAITING,	/* has asked, waits for its turn */
+	PHIAL_CALLER_SERVED,	/* a mounter works for it */
+};
+
+/* A connected phial-init, or what says to be one. */
+struct phial_caller {
+	enum phial_caller_state state;
+	int fd;
+	int pidfd;
+	int32_t pid;
+	uint64_t number; /* grows: who came first */
+	uint64_t peer;	 /* what its container's processes have in common */
+	int64_t deadline_ms;
+	struct phial_init_ask ask;
+};
+
+/* A container that was served just now; others come first. */
+struct phial_served {
+	uint64_t peer;
+	int64_t until_ms;
+};
+
+#define PHIAL_SERVED_MAX 32
 
 struct phial_worker {
 	const struct phial_worker_start *start;
@@ -90,7 +128,12 @@ struct phial_worker {
 	int64_t loaded_at_s;
 	bool is_serving;
 	bool is_loaded;
-	struct phial_client clients[PHIAL_CLIENTS_MAX];
+	/* Hooks and admins have the first PHIAL_CLIENTS_MAX, mounters the rest. */
+	struct phial_client clients[PHIAL_CLIENTS_MAX + PHIAL_MOUNTERS_MAX];
+	struct phial_caller callers[PHIAL_CALLERS_MAX];
+	uint64_t last_caller;
+	struct phial_served served[PHIAL_SERVED_MAX];
+	size_t next_served;
 };
 
 /*
@@ -154,6 +197,14 @@ void phial_client_close(struct phial_worker *worker, struct phial_client *client
 struct phial_frame;
 bool phial_request_on_start(struct phial_worker *worker, struct phial_client *client,
 			    const struct phial_frame *frame, const void *payload);
+
+/* The same for a mounter's FACTS. */
+bool phial_request_on_facts(struct phial_worker *worker, struct phial_client *client,
+			    const struct phial_frame *frame, const void *payload);
+
+/* A free place among so many clients from first on, or NULL. */
+struct phial_client *phial_worker_free_client(struct phial_worker *worker, size_t first,
+					      size_t count);
 
 /* grant.c: the files of a workload, and whether it may have them now. */
 struct phial_text;

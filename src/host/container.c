@@ -47,8 +47,8 @@ bool phial_mountinfo_next(struct phial_span *rest, struct phial_mount_line *ret_
 		struct phial_span word;
 		struct phial_mount_line found;
 
-		if (phial_next_word(&line, &word) && phial_next_word(&line, &word) &&
-		    phial_next_word(&line, &word) && phial_next_word(&line, &found.root) &&
+		if (phial_next_word(&line, &found.id) && phial_next_word(&line, &word) &&
+		    phial_next_word(&line, &found.device) && phial_next_word(&line, &found.root) &&
 		    phial_next_word(&line, &found.place) &&
 		    phial_next_word(&line, &found.options) && skip_optional(&line) &&
 		    phial_next_word(&line, &found.type) && phial_next_word(&line, &word) &&

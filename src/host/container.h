@@ -71,6 +71,8 @@ PHIAL_CHECKED enum phial_status phial_container_find_bare(const char *workload_d
 
 /* One line of mountinfo, the pieces that are asked for; spans into the text. */
 struct phial_mount_line {
+	struct phial_span id;	   /* of the mount */
+	struct phial_span device;  /* "0:35" */
 	struct phial_span root;	   /* the mount's root within its file system */
 	struct phial_span place;   /* mount point, with \040 and the like as they are */
 	struct phial_span options; /* of the mount */

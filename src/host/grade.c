@@ -20,6 +20,11 @@ static const uint64_t privileged =
 	PHIAL_CAPABILITY(CAP_PERFMON) | PHIAL_CAPABILITY(CAP_SYSLOG) |
 	PHIAL_CAPABILITY(CAP_CHECKPOINT_RESTORE);
 
+bool phial_capabilities_are_privileged(uint64_t capabilities)
+{
+	return (capabilities & (privileged | PHIAL_CAPABILITY(CAP_SYS_ADMIN))) != 0;
+}
+
 static bool is_admin(const struct phial_container_facts *facts)
 {
 	return facts->shares_user_namespace &&

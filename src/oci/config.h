@@ -94,4 +94,7 @@ PHIAL_CHECKED enum phial_status phial_id_map_parse(const char *text, size_t leng
 /* Map an id of the container to the host's. Returns false if it is not mapped. */
 bool phial_id_map_outside(const struct phial_id_map *map, uint32_t inside, uint32_t *ret_outside);
 
+/* Map an id of the host to the container's. Returns false if it is not mapped. */
+bool phial_id_map_inside(const struct phial_id_map *map, uint32_t outside, uint32_t *ret_inside);
+
 #endif

@@ -80,3 +80,16 @@ bool phial_id_map_outside(const struct phial_id_map *map, uint32_t inside, uint3
 	}
 	return false;
 }
+
+bool phial_id_map_inside(const struct phial_id_map *map, uint32_t outside, uint32_t *ret_inside)
+{
+	for (size_t i = 0; i < map->count; i++) {
+		uint32_t offset = outside - map->ranges[i].outside;
+
+		if (outside >= map->ranges[i].outside && offset < map->ranges[i].count) {
+			*ret_inside = map->ranges[i].inside + offset;
+			return true;
+		}
+	}
+	return false;
+}

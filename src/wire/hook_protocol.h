@@ -26,6 +26,7 @@
 #define PHIAL_RUN_DIR		"/run/phial"
 #define PHIAL_HOOK_SOCKET_NAME	"hook.sock"
 #define PHIAL_ADMIN_SOCKET_NAME "admin.sock"
+#define PHIAL_INIT_LISTEN_NAME	"init.sock" /* and linked into each workload's directory */
 #define PHIAL_WORKLOAD_DIR_NAME "workload"
 
 #define PHIAL_HOOK_STATE_MAX	65536 /* bytes of the state JSON */
