@@ -176,6 +176,11 @@ node_run reload -d >"$WORK/reload.log" 2>&1 || diag "$(cat "$WORK/reload.log")"
 # What runs on the node is what the init container put there.
 HOOK=/usr/local/libexec/phial/phial-hook podman_hook
 
+# Podman 4.3 now and then removes an init container before it knows that it has ended, and gives up
+# the pod: this one is told to keep it.
+sed -i 's/^  name: web-init$/&\n  annotations: {io.podman.annotations.init.container.type: always}/' \
+	"$FILES/pod-init.yaml"
+
 # play WAY [podman option...]: the example pod of that way, left running; $OUTPUT is what its
 # container printed, the hash of the secret, and what Podman said
 play() {
