@@ -29,6 +29,9 @@
 #define DEFAULT_RUNTIME "runc"
 #define EMPTY_FILE	"{}\n"
 #define OUR_FILE	"/phial-runtime"
+#define ADDED		"Docker reads it when you run: systemctl reload docker"
+/* A reload leaves what the file names no more (seen with 20.10). */
+#define REMOVED "Docker forgets it when you run: systemctl restart docker"
 
 enum { RUNTIME, DEFAULT, PRINT, REMOVE, ROOT };
 
@@ -310,7 +313,8 @@ static enum phial_status keep_backup(const struct docker *docker, struct phial_e
 	return PHIAL_OK;
 }
 
-static enum phial_status write_file(const struct docker *docker, const char *text,
+/* next: what makes Docker know of it. */
+static enum phial_status write_file(const struct docker *docker, const char *text, const char *next,
 				    struct phial_error *err)
 {
 	if (strcmp(text, docker->text) == 0) {
@@ -326,7 +330,7 @@ static enum phial_status write_file(const struct docker *docker, const char *tex
 	if (status == PHIAL_OK && docker->setup.only_print) {
 		printf("%s", text);
 	} else if (status == PHIAL_OK) {
-		printf("Docker reads it when you run: systemctl reload docker\n");
+		printf("%s\n", next);
 	}
 	return status;
 }
@@ -353,11 +357,11 @@ static enum phial_status write_without(const struct docker *docker, const char *
 	if (had_none && !is_same) {
 		status = phial_setup_remove(&docker->setup, DAEMON_JSON, err);
 		if (status == PHIAL_OK && !docker->setup.only_print) {
-			printf("Docker forgets it when you run: systemctl reload docker\n");
+			printf(REMOVED "\n");
 		}
 		return status;
 	}
-	status = write_file(docker, text, err);
+	status = write_file(docker, text, REMOVED, err);
 	return status == PHIAL_OK && is_as_before(docker, text)
 		       ? phial_setup_remove(&docker->setup, BACKUP, err)
 		       : status;
@@ -383,7 +387,8 @@ static enum phial_status run(struct docker *docker, const struct phial_cli_call 
 			       ? phial_fail_prefix(err, "%s is left as it is", docker->path)
 			       : status;
 	}
-	return is_removal ? write_without(docker, *text, err) : write_file(docker, *text, err);
+	return is_removal ? write_without(docker, *text, err)
+			  : write_file(docker, *text, ADDED, err);
 }
 
 enum phial_status phial_cli_setup_docker(const struct phial_cli_call *call, struct phial_error *err)

@@ -24,6 +24,7 @@ is "$(stat -c %a "$FILE")" 644 "... 0644"
 exits 0 "again" docker
 like "$OUTPUT" "^kept +$FILE" "... changes nothing"
 exits 0 "--remove" docker --remove
+like "$OUTPUT" 'systemctl restart docker' "... says when Docker forgets it"
 check "... removes a file that held nothing else" test ! -e "$FILE"
 exits 0 "--remove again" docker --remove
 
