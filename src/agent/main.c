@@ -25,6 +25,7 @@ static const char help_text[] =
 	"  --state-dir DIR     marks and records (/var/lib/phial/state)\n"
 	"  --worker-user NAME  whom the worker runs as (phial)\n"
 	"  --cdi FILE          the CDI file, kept if it is there (/etc/cdi/phial.json)\n"
+	"  --boot-dir DIR      a copy of the workload directories, to be there at the next boot\n"
 	"  --help, --version\n";
 
 int main(int argc, char **argv)

@@ -32,6 +32,7 @@ enum option_code {
 	OPTION_WORKER_USER,
 	OPTION_USER,
 	OPTION_CDI,
+	OPTION_BOOT_DIR,
 	OPTION_PASSPHRASE_FD,
 };
 
@@ -44,6 +45,7 @@ static const struct option long_options[] = {
 	{ "worker-user", required_argument, NULL, OPTION_WORKER_USER },
 	{ "user", no_argument, NULL, OPTION_USER },
 	{ "cdi", required_argument, NULL, OPTION_CDI },
+	{ "boot-dir", required_argument, NULL, OPTION_BOOT_DIR },
 	{ "passphrase-fd", required_argument, NULL, OPTION_PASSPHRASE_FD },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -87,6 +89,9 @@ static bool take_option(int code, struct phial_agent_options *options)
 		return true;
 	case OPTION_CDI:
 		options->cdi = optarg;
+		return true;
+	case OPTION_BOOT_DIR:
+		options->boot_dir = optarg;
 		return true;
 	case OPTION_PASSPHRASE_FD:
 		if (!phial_parse_u64(phial_span_of(optarg), 0, 1 << 20, &number)) {

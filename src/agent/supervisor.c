@@ -338,6 +338,7 @@ enum phial_status phial_supervisor_run(const struct phial_agent_options *options
 		.lock_fd = -1,
 		.run_fd = -1,
 		.workload_fd = -1,
+		.boot_fd = -1,
 		.hook_fd = -1,
 		.admin_fd = -1,
 		.init_fd = -1,

@@ -70,6 +70,25 @@ static enum phial_status write_not_injected(int dir_fd, struct phial_error *err)
 	return phial_write_all(fd, not_injected_text, sizeof(not_injected_text) - 1, err);
 }
 
+/*
+ * At boot an engine may come before the agent, and refuses to start a container whose bind mount has
+ * no source. systemd-tmpfiles makes the directories then, from this copy. Not being able to keep it
+ * takes nothing from the containers of now.
+ */
+static void keep_for_boot(const struct supervisor *supervisor, const char *name)
+{
+	if (supervisor->boot_fd < 0) {
+		return;
+	}
+	/* The mode again, because the umask is 077. */
+	if ((mkdirat(supervisor->boot_fd, name, 0755) != 0 ||
+	     fchmodat(supervisor->boot_fd, name, 0755, 0) != 0) &&
+	    errno != EEXIST) {
+		phial_log("workload %s will not be there before the agent at the next boot: %s: %s",
+			  name, supervisor->options->boot_dir, strerror(errno));
+	}
+}
+
 static enum phial_status on_workload(struct supervisor *supervisor, const void *record,
 				     struct phial_frame *frame, struct phial_link_answer *answer,
 				     struct phial_error *err)
@@ -98,6 +117,7 @@ static enum phial_status on_workload(struct supervisor *supervisor, const void *
 	}
 	answer->device = status.st_dev;
 	answer->inode = status.st_ino;
+	keep_for_boot(supervisor, call.name);
 	return write_not_injected(fd, err);
 }
 

@@ -61,6 +61,7 @@ struct supervisor {
 	int lock_fd;
 	int run_fd;	 /* RUN_DIR */
 	int workload_fd; /* RUN_DIR/workload */
+	int boot_fd;	 /* of --boot-dir, or -1 */
 	int hook_fd;	 /* listening */
 	int admin_fd;
 	int init_fd;

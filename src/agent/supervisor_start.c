@@ -233,6 +233,10 @@ enum phial_status supervisor_prepare(struct supervisor *supervisor, struct phial
 	if (status == PHIAL_OK) {
 		status = take_run_directory(supervisor, err);
 	}
+	if (status == PHIAL_OK && supervisor->options->boot_dir) {
+		status = take_directory(AT_FDCWD, supervisor->options->boot_dir, 0755,
+					&supervisor->boot_fd, err);
+	}
 	if (status == PHIAL_OK) {
 		status = take_state_directory(supervisor, err);
 	}

@@ -3,6 +3,7 @@
  * `phial setup`: makes a host ready for the agent, and takes that back. It may be run any
  * number of times; what is there and right is kept. The single actions are setup_actions.c's.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -42,6 +43,7 @@ const struct phial_cli_option phial_cli_setup_options[] = {
 #define STATE_FOLDER  "/var/lib/phial/state"
 #define IDENTITY_FILE "/var/lib/phial/identity"
 #define STORE_FOLDER  "/var/lib/phial/store"
+#define BOOT_FOLDER   "/var/lib/phial/workload"
 
 struct job {
 	struct phial_setup setup;
@@ -399,6 +401,28 @@ static enum phial_status remove_all(const struct phial_setup *setup, const char 
 	return status;
 }
 
+/* The folders that the agent keeps for the next boot, each of them empty. */
+static enum phial_status remove_boot_folders(const struct phial_setup *setup,
+					     struct phial_error *err)
+{
+	char full[PHIAL_SETUP_PATH_BYTES];
+	enum phial_status status = phial_setup_path(setup, BOOT_FOLDER, full, err);
+	struct dirent **entries = NULL;
+	int count = status == PHIAL_OK ? scandir(full, &entries, NULL, alphasort) : 0;
+
+	for (int i = 0; i < count; i++) {
+		char path[sizeof(BOOT_FOLDER) + NAME_MAX + 1];
+
+		(void)snprintf(path, sizeof(path), BOOT_FOLDER "/%s", entries[i]->d_name);
+		if (status == PHIAL_OK && entries[i]->d_name[0] != '.') {
+			status = phial_setup_remove(setup, path, err);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	return status;
+}
+
 static enum phial_status take_back(struct job *job, struct phial_error *err)
 {
 	static const char *const disable[] = { "systemctl", "disable", "--now", "phiald.service",
@@ -409,11 +433,14 @@ static enum phial_status take_back(struct job *job, struct phial_error *err)
 					      TRUST_FILE,
 					      CONFIG_FOLDER,
 					      NULL };
-	static const char *const secrets[] = {
-		IDENTITY_FILE, STATE_FOLDER "/marks", STATE_FOLDER "/containers",
-		STATE_FOLDER,  STORE_FOLDER,	      HOME_FOLDER,
-		NULL
-	};
+	static const char *const secrets[] = { IDENTITY_FILE,
+					       STATE_FOLDER "/marks",
+					       STATE_FOLDER "/containers",
+					       STATE_FOLDER,
+					       BOOT_FOLDER,
+					       STORE_FOLDER,
+					       HOME_FOLDER,
+					       NULL };
 	const char *userdel[] = { "userdel", USER, NULL, NULL, NULL };
 	enum phial_status status = find_user(job, err);
 
@@ -430,7 +457,10 @@ static enum phial_status take_back(struct job *job, struct phial_error *err)
 		}
 		return status;
 	}
-	status = remove_all(&job->setup, secrets, err);
+	status = remove_boot_folders(&job->setup, err);
+	if (status == PHIAL_OK) {
+		status = remove_all(&job->setup, secrets, err);
+	}
 	if (status == PHIAL_OK && job->uid != (uid_t)-1) {
 		if (job->setup.root[0] != '\0') {
 			userdel[1] = "--prefix";
