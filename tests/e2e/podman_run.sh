@@ -61,8 +61,22 @@ test_without_grant() {
 	within_log 'is writable; add "ro"' "$runtime: ... and the log says why"
 	mv "$PODMAN_HOOKS/50-phial.json" "$WORK/hook.json"
 	run_pod "$(grant web)" bb ls /run/secrets
-	is "$OUTPUT" PHIAL-NOT-INJECTED "$runtime: without the hook file there is the note"
+	like "$OUTPUT" '^PHIAL-NOT-INJECTED$' "$runtime: without the hook file there is the note"
+	unlike "$OUTPUT" '^db$' "$runtime: ... and no secret"
 	mv "$WORK/hook.json" "$PODMAN_HOOKS/50-phial.json"
+}
+
+# A grant at /run/phial is phial-init's: the hook leaves it alone.
+test_init() {
+	mark_log
+	run_pod "$(grant web /run/phial)" bb sh -c 'ls -A /run/secrets; echo STARTED'
+	is "$OUTPUT" STARTED "$runtime: a grant at /run/phial brings nothing by the hook"
+	is "$(log_since)" "" "$runtime: ... and the agent's log has no word of it"
+	run_pod --read-only --user 1000:1001 "$(grant web /run/phial)" \
+		-v "$BUILD/phial-init:/phial-init:ro" --entrypoint /phial-init bb -- sh -c "$REPORT"
+	is "$(sed -n '1p;2p' <<<"$OUTPUT" | cut -c-64)" "owner 1000:1001 400
+$(sha "$FIRST")" "$runtime: phial-init has it brought: owner, mode and content"
+	like "$(sed -n 3p <<<"$OUTPUT")" "$MOUNT_FLAGS" "$runtime: ... flags of the mount"
 }
 
 test_example() {
@@ -76,6 +90,7 @@ for runtime in $(runtimes); do
 	test_variants
 	test_side_by_side
 	test_without_grant
+	test_init
 done
 stop_agent
 is $? 0 "the agent ends"
