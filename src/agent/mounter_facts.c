@@ -294,7 +294,7 @@ static enum phial_status look_at_mounts(const struct phial_mounter_job *job,
 	size_t length;
 	struct phial_target_place place;
 	struct phial_mount_line grant;
-	enum phial_status status = phial_target_look(target, PHIAL_INIT_GRANT_DIR + 1, &place, err);
+	enum phial_status status = phial_target_look(target, &PHIAL_INIT_GRANT_DIR[1], &place, err);
 
 	if (status == PHIAL_NOT_FOUND) {
 		return refuse_grant(err, "is no directory in this container");
