@@ -15,6 +15,7 @@
 #include "host/container.h"
 #include "policy/policy.h"
 #include "wire/hook_protocol.h"
+#include "wire/init_protocol.h"
 
 #define TEXT_MAX_BYTES ((size_t)4096)
 
@@ -130,7 +131,7 @@ static void check_container(struct phial_doctor *doctor, const struct phial_json
 /* Where an operator mounts the grant for phial-init, which leaves it open. */
 static bool is_for_init(const struct phial_bare_grant *grant)
 {
-	return strcmp(grant->place, PHIAL_RUN_DIR) == 0;
+	return strcmp(grant->place, PHIAL_INIT_GRANT_DIR) == 0;
 }
 
 /* Has phial served a process of this mount namespace? */

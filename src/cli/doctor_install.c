@@ -180,6 +180,9 @@ static void check_marks(struct phial_doctor *doctor)
 
 static void check_store(struct phial_doctor *doctor)
 {
+	if (doctor->agent) {
+		return; /* it has one, wherever that is: agent.store says */
+	}
 	bool is_there = phial_setup_exists(&doctor->host, STORE_LINK "/.phial/recipients");
 
 	phial_doctor_add(doctor, "files.store", is_there ? PHIAL_CHECK_OK : PHIAL_CHECK_WARN,
