@@ -34,6 +34,7 @@ podman_setup() {
 	PODMAN_HOOKS=$PODMAN_DIR/hooks.d
 	PODMAN_CONF=$PODMAN_DIR/containers.conf
 	PODMAN_HAD=$(ls -d "${PODMAN_FIXED[@]}" 2>/dev/null)
+	PODMAN_HAD_CGROUPS=$(podman_cgroups)
 	mkdir -p "$PODMAN_HOOKS" "$PODMAN_DIR/tmp"
 	chmod 0711 "$PODMAN_DIR"
 	podman_write_conf
@@ -109,6 +110,9 @@ podman_processes() {
 	done
 }
 
+# Podman's folders in the cgroup trees; another Podman may be using them.
+podman_cgroups() { find /sys/fs/cgroup -maxdepth 2 -type d -name libpod_parent 2>/dev/null; }
+
 podman_is_quiet() { [ -z "$(podman_processes)" ]; }
 
 # All pods and containers are removed; what does not go is killed by its process id.
@@ -120,7 +124,9 @@ podman_end() {
 		# shellcheck disable=SC2046
 		kill -KILL $(podman_processes) 2>/dev/null
 	fi
-	find /sys/fs/cgroup -depth -path '*/libpod_parent*' -type d -exec rmdir {} + 2>/dev/null
+	[ -n "$PODMAN_HAD_CGROUPS" ] || podman_cgroups | while read -r folder; do
+		find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null
+	done
 	for folder in "${PODMAN_FIXED[@]}"; do
 		grep -Fxq "$folder" <<<"$PODMAN_HAD" && continue
 		[ "$folder" != /var/lib/containers/cache ] || rm -f "$folder"/*
