@@ -62,8 +62,8 @@ phial_cli_environment_make(struct phial_cli_environment *environment, char *cons
 void phial_cli_environment_free(struct phial_cli_environment *environment);
 
 /*
- * Start a process that wipes the mount when the calling process, and the program that it becomes,
- * has ended, however it ended. It is nobody's child, in a session of its own, deaf to signals, and
+ * Start a process that wipes the mount a second after the calling process, and the program that
+ * it becomes, has ended, however it ended. It is nobody's child, in a session of its own, deaf to signals, and
  * keeps no descriptor but mount_fd. Call it before anything secret is in memory. Returns PHIAL_OK
  * or PHIAL_SYSTEM.
  */

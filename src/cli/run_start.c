@@ -26,6 +26,12 @@
 #define EXIT_NOT_FOUND	    127
 
 /*
+ * How long the files outlive the command. sendfile(2) and splice(2), which some cat(1)s use, put
+ * the file's own pages into a pipe or socket: wiped at once, a reader would find zeros.
+ */
+#define GRACE_MS 1000
+
+/*
  * The descriptors that it needs take the place of stdin and stdout, which may be ends of pipes
  * that somebody waits to see closed; everything else goes.
  */
@@ -39,7 +45,7 @@ static bool keep_only(int process_fd, int mount_fd)
 }
 
 /*
- * Should: outlive the command by no more than the wiping. Mustn't: be ended with the command's
+ * Should: outlive the command by the grace and the wiping only. Mustn't: be ended with the command's
  * process group or session, or keep anything of the caller's in use.
  */
 _Noreturn static void wipe_afterwards(int process_fd, int mount_fd)
@@ -56,8 +62,9 @@ _Noreturn static void wipe_afterwards(int process_fd, int mount_fd)
 	    phial_capabilities_keep(PHIAL_CAPABILITY(CAP_DAC_OVERRIDE), NULL) != PHIAL_OK) {
 		_exit(PHIAL_SYSTEM);
 	}
-	while (poll(&ended, 1, -1) < 0 && errno == EINTR) {
+	while (poll(&ended, 1, -1) < 0) {
 	}
+	(void)poll(NULL, 0, GRACE_MS);
 	_exit((int)phial_mount_wipe(STDOUT_FILENO, NULL));
 }
 

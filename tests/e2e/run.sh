@@ -42,6 +42,7 @@ exits 1 "... also not from a user namespace of its own" person_run -- \
 
 # --- what nobody else sees -------------------------------------------------------------------
 
+within 10 no_wipers # those of the commands before
 before=$(ls -A /run)
 mounts=$(grep -c . /proc/self/mountinfo)
 in_background person_run -- sh -c 'cd /; test -s /run/secrets/db_password && echo $$ >"$0" && exec sleep 1000' \
@@ -69,6 +70,10 @@ is "$(ps -o ppid= -p "$wiper" | tr -d ' ')/$(ps -o sid= -p "$wiper" | tr -d ' ')
 unlike "$(ps -o ppid= -p "$wiper")" "^ *$command\$" "and is no child of the command"
 sweep_if_root "while the command runs, the secrets are in no process, file or swap" "$CANARY" \
 	--skip-pid "$COMMAND_PID" # a copy of this shell
+
+# busybox's cat is sendfile(2): the pages of the file are in the pipe when the command is gone.
+is "$(person_run -- busybox cat /run/secrets/db_password | (sleep 0.1 && sha256sum))" "$(sha "$CANARY")  -" \
+	"what the command wrote last can still be read when it has ended"
 
 # --- what is left afterwards -----------------------------------------------------------------
 

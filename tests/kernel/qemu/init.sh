@@ -103,6 +103,8 @@ test_phial() {
 		run_container $runtime nogrant
 		is "$(cat /tmp/out)" "" "$runtime without a grant: nothing arrives"
 	done
+	is "$(phial run --store /store web -- cat /run/secrets/db_password 2>/tmp/out)" "$CANARY" \
+		"phial run: the secret is there" || diag </tmp/out
 	is "$(grep -c ' /run/secrets' /proc/self/mountinfo)" 0 "no mount on the host"
 	rm -f /tmp/out
 	leak-sweep --canaries 3 --skip-ancestors --skip-pid "$AGENT" >/tmp/sweep 3<<-EOT
