@@ -15,6 +15,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 DATADIR    ?= $(PREFIX)/share
 MANDIR     ?= $(DATADIR)/man
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
+USERUNITDIR ?= $(PREFIX)/lib/systemd/user
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 # Podman and CRI-O read no other folder without being told to.
@@ -369,6 +370,7 @@ install: all
 		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	$(call fill,contrib/phial.pc.in,$(LIBDIR)/pkgconfig,phial.pc)
 	$(call fill,contrib/systemd/phiald.service.in,$(UNITDIR),phiald.service)
+	$(call fill,contrib/systemd/phiald-user.service.in,$(USERUNITDIR),phiald.service)
 	$(call fill,contrib/oci-hooks.d/50-phial.json.in,$(HOOKSDIR),50-phial.json)
 	$(call put,644,contrib/completions/_phial,$(DATADIR)/zsh/site-functions)
 	$(call put,644,contrib/completions/phial.fish,$(DATADIR)/fish/vendor_completions.d)
@@ -384,7 +386,7 @@ uninstall:
 		$(LIBDIR)/libphial.a $(LIBDIR)/libphial.so.0 $(LIBDIR)/libphial.so \
 		$(addprefix $(INCLUDEDIR)/phial/,$(notdir $(HEADERS))) $(LIBDIR)/pkgconfig/phial.pc \
 		$(foreach page,$(MAN_PAGES),$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
-		$(UNITDIR)/phiald.service $(HOOKSDIR)/50-phial.json $(SYSUSERSDIR)/phial.conf \
+		$(UNITDIR)/phiald.service $(USERUNITDIR)/phiald.service $(HOOKSDIR)/50-phial.json $(SYSUSERSDIR)/phial.conf \
 		$(TMPFILESDIR)/phial.conf $(DATADIR)/zsh/site-functions/_phial \
 		$(DATADIR)/fish/vendor_completions.d/phial.fish \
 		$(DATADIR)/bash-completion/completions/phial)

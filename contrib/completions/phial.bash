@@ -36,7 +36,7 @@ _phial() {
 		'doctor') words='--json --would-start --run-dir --root --help' ;;
 		'reload') words='--run-dir --help' ;;
 		'setup') words='--store --trust --print --remove --purge --root --help' ;;
-		'setup podman') words='--print --remove --hooks-dir --root --help' ;;
+		'setup podman') words='--print --remove --hooks-dir --user --root --help' ;;
 		'setup docker') words='--runtime --default-runtime --print --remove --root --help' ;;
 		'setup cdi') words='--print --remove --run-dir --root --help' ;;
 		help) words='init join keygen host signer seal unseal run inspect verify ls policy status doctor reload setup' ;;

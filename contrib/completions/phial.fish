@@ -104,6 +104,7 @@ complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_sub
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l print
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l remove
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l hooks-dir -r
+complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l user
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from podman' -l root -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from docker' -l runtime -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and __fish_seen_subcommand_from docker' -l default-runtime

@@ -69,8 +69,7 @@ static void add_weaker(struct phial_json *root, const struct phial_worker *worke
 	static const char *const of_user[] = {
 		"agent of a user: whatever runs as this user can read its identity file, ask this "
 		"agent, or end it",
-		"agent of a user: the worker runs under the same uid, and only a part of it is "
-		"locked in memory",
+		"agent of a user: the worker runs under the same uid as the rest of it",
 		"agent of a user: the mount is a ramfs, whose size no kernel limits",
 		"agent of a user: the keyring holds the identity only; sealed files are opened anew "
 		"for each container",

@@ -279,7 +279,7 @@ static void accept_client(struct phial_worker *worker, int listen_fd, enum phial
 	}
 	/* The directory keeps others out; this is the second lock on the same door. */
 	if (phial_peer_credentials(fd, &uid, &pid, NULL) != PHIAL_OK || uid != 0) {
-		phial_log("refused a client that is not root");
+		phial_log("refused a client of another user");
 		close(fd);
 		return;
 	}

@@ -44,6 +44,7 @@ static enum phial_status ask(const char *run_dir, enum phial_admin_frame request
 {
 	struct phial_admin_reply reply = { 0 };
 	struct phial_frame frame = { 0 };
+	phial_auto_free char *folder = NULL;
 	phial_auto_free char *path = NULL;
 	phial_auto_fd int fd = -1;
 	phial_auto_fd int document_fd = memfd_create("phial-status", MFD_CLOEXEC);
@@ -51,9 +52,11 @@ static enum phial_status ask(const char *run_dir, enum phial_admin_frame request
 	if (document_fd < 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "memfd_create");
 	}
-	enum phial_status status = phial_cli_join_path(run_dir ? run_dir : PHIAL_RUN_DIR,
-						       PHIAL_ADMIN_SOCKET_NAME, &path, err);
+	enum phial_status status = phial_cli_run_dir(run_dir, &folder, err);
 
+	if (status == PHIAL_OK) {
+		status = phial_cli_join_path(folder, PHIAL_ADMIN_SOCKET_NAME, &path, err);
+	}
 	if (status == PHIAL_OK) {
 		status = phial_socket_connect(path, TIMEOUT_MS, &fd, err);
 	}
@@ -67,7 +70,8 @@ static enum phial_status ask(const char *run_dir, enum phial_admin_frame request
 		return phial_fail_prefix(err, "start phiald, or see its log");
 	}
 	if (status == PHIAL_DENIED && geteuid() != 0) {
-		return phial_fail_prefix(err, "only root may ask the agent, use sudo");
+		return phial_fail_prefix(err, "only root may ask root's agent, use sudo; your own "
+					      "would be phiald --user");
 	}
 	if (status == PHIAL_GONE) {
 		return phial_fail(err, PHIAL_NO_AGENT, 0,
@@ -141,6 +145,7 @@ static void print_agent(const struct phial_json *root)
 {
 	const struct phial_json *agent = phial_json_member(root, "agent");
 	const struct phial_json *kernel = phial_json_member(root, "kernel");
+	const struct phial_json *quota = phial_json_member(kernel, "key_quota");
 	const struct phial_json *store = phial_json_member(root, "store");
 	const char *problem = phial_cli_text_of(store, "problem", NULL);
 
@@ -156,6 +161,10 @@ static void print_agent(const struct phial_json *root)
 	printf("kernel:    secret pages: %s; keyring: %s; mount: %s\n",
 	       phial_cli_text_of(kernel, "secret_pages", "?"),
 	       phial_cli_text_of(kernel, "keyring", "?"), phial_cli_text_of(kernel, "mount", "?"));
+	printf("keys:      %" PRId64 " of %" PRId64 ", %" PRId64 " of %" PRId64
+	       " bytes (all of the agent's uid)\n",
+	       phial_cli_number_of(quota, "keys_used"), phial_cli_number_of(quota, "keys_max"),
+	       phial_cli_number_of(quota, "bytes_used"), phial_cli_number_of(quota, "bytes_max"));
 	print_texts(phial_json_member(root, "weaker"), "WEAKER:    ");
 	if (problem) {
 		printf("PROBLEM:   ");

@@ -13,9 +13,10 @@
 #include "wire/admin_protocol.h"
 #include "json/json.h"
 
-#define PHIAL_CLI_RUN_DIR_OPTION                                                       \
-	{                                                                              \
-		"run-dir", 0, false, "DIR", "the agent's folder (default: /run/phial)" \
+#define PHIAL_CLI_RUN_DIR_OPTION                                                      \
+	{                                                                             \
+		"run-dir", 0, false, "DIR",                                           \
+			"the agent's folder (default: my own agent's, or /run/phial)" \
 	}
 
 /*

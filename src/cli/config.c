@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "store/store.h"
+#include "wire/hook_protocol.h"
 
 #define PIN_FILE_MAX_BYTES ((size_t)16 * 1024)
 
@@ -63,6 +64,31 @@ enum phial_status phial_cli_config_path(const char *name, char **ret_path, struc
 	}
 	*ret_path = path;
 	return PHIAL_OK;
+}
+
+enum phial_status phial_cli_user_run_dir(char **ret_path, struct phial_error *err)
+{
+	const char *base = getenv("XDG_RUNTIME_DIR");
+
+	if (!base || base[0] != '/') {
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "XDG_RUNTIME_DIR is not set: log in as this user (ssh, or "
+				  "machinectl shell USER@), not with su or sudo");
+	}
+	return phial_cli_join_path(base, "phial", ret_path, err);
+}
+
+enum phial_status phial_cli_run_dir(const char *given, char **ret_path, struct phial_error *err)
+{
+	phial_auto_free char *own = NULL;
+
+	if (!given && geteuid() != 0 && phial_cli_user_run_dir(&own, NULL) == PHIAL_OK &&
+	    access(own, X_OK) == 0) {
+		*ret_path = phial_take_pointer(own);
+		return PHIAL_OK;
+	}
+	*ret_path = strdup(given ? given : PHIAL_RUN_DIR);
+	return *ret_path ? PHIAL_OK : phial_fail(err, PHIAL_SYSTEM, ENOMEM, "run directory");
 }
 
 enum phial_status phial_cli_config_make(struct phial_error *err)

@@ -15,6 +15,21 @@
 PHIAL_CHECKED enum phial_status phial_cli_config_path(const char *name, char **ret_path,
 						      struct phial_error *err);
 
+/*
+ * The run directory of the caller's own agent (phiald --user): $XDG_RUNTIME_DIR/phial. ret_path:
+ * freed by the caller. Returns PHIAL_OK; PHIAL_USAGE when XDG_RUNTIME_DIR names no absolute path;
+ * PHIAL_SYSTEM. Touches no disk.
+ */
+PHIAL_CHECKED enum phial_status phial_cli_user_run_dir(char **ret_path, struct phial_error *err);
+
+/*
+ * The run directory of the agent to ask. given: the value of --run-dir, or NULL: then, for anybody
+ * but root, that of the caller's own agent if it is there, else root's. ret_path: freed by the
+ * caller. Returns PHIAL_OK or PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_cli_run_dir(const char *given, char **ret_path,
+						  struct phial_error *err);
+
 /* Make the folder (0700) and its parents. Returns PHIAL_OK, PHIAL_DENIED or PHIAL_SYSTEM. */
 PHIAL_CHECKED enum phial_status phial_cli_config_make(struct phial_error *err);
 

@@ -12,8 +12,8 @@
 
 #include "cli/agent.h"
 #include "cli/cli.h"
+#include "cli/config.h"
 #include "cli/format.h"
-#include "wire/hook_protocol.h"
 
 enum { JSON, WOULD_START, RUN_DIR, ROOT };
 
@@ -227,14 +227,16 @@ static enum phial_status run(struct phial_doctor *doctor, const struct phial_cli
 
 enum phial_status phial_cli_doctor(const struct phial_cli_call *call, struct phial_error *err)
 {
-	struct phial_doctor doctor = {
-		.run_dir = call->values[RUN_DIR] ? call->values[RUN_DIR] : PHIAL_RUN_DIR,
-		.is_root = geteuid() == 0,
-	};
+	phial_auto_free char *run_dir = NULL;
+	struct phial_doctor doctor = { .is_root = geteuid() == 0 };
 	enum phial_status status =
 		phial_setup_begin(call, call->values[ROOT], true, &doctor.host, err);
 
 	if (status == PHIAL_OK) {
+		status = phial_cli_run_dir(call->values[RUN_DIR], &run_dir, err);
+	}
+	if (status == PHIAL_OK) {
+		doctor.run_dir = run_dir;
 		status = run(&doctor, call, err);
 	}
 	free_checks(&doctor);

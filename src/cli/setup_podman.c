@@ -12,39 +12,44 @@
 #include "base/program.h"
 #include "cli/cli.h"
 
-enum { PRINT, REMOVE, HOOKS_DIR, ROOT };
+enum { PRINT, REMOVE, HOOKS_DIR, USER, ROOT };
 
 const struct phial_cli_option phial_cli_setup_podman_options[] = {
 	[PRINT] = { "print", 0, false, NULL, "show the file and where it goes, and write none" },
 	[REMOVE] = { "remove", 0, false, NULL, "remove the file" },
 	[HOOKS_DIR] = { "hooks-dir", 0, false, "DIR",
 			"Podman's folder (default: " PHIAL_PODMAN_DEFAULT_HOOKS_DIR ")" },
+	[USER] = { "user", 0, false, NULL, "for my own rootless Podman and phiald --user" },
 	[ROOT] = PHIAL_SETUP_ROOT_OPTION,
 	{ 0 },
 };
 
-#define HOOK_TEXT_BYTES (PHIAL_SETUP_PATH_BYTES + 512)
-
 /* As contrib/oci-hooks.d/50-phial.json.in, which a test compares. */
-static enum phial_status make_text(char text[HOOK_TEXT_BYTES], struct phial_error *err)
+enum phial_status phial_setup_make_hook(const char *run_dir, char ret_text[PHIAL_SETUP_HOOK_BYTES],
+					struct phial_error *err)
 {
 	char hook[PHIAL_SETUP_PATH_BYTES];
+	char argument[PHIAL_SETUP_PATH_BYTES] = "";
 
 	if (!phial_program_find("../libexec/phial", "phial-hook", hook)) {
 		return phial_fail(err, PHIAL_NOT_FOUND, 0,
 				  "no phial-hook beside this program (make install puts it there): "
 				  "no hook file is written");
 	}
-	if (strpbrk(hook, "\"\\\n")) {
+	if (strpbrk(hook, "\"\\\n") || (run_dir && strpbrk(run_dir, "\"\\\n"))) {
 		return phial_fail(err, PHIAL_USAGE, 0,
-				  "phial-hook lies in a folder with an odd name");
+				  "phial-hook or the agent's folder has an odd name");
 	}
-	(void)snprintf(text, HOOK_TEXT_BYTES,
+	if (run_dir && (size_t)snprintf(argument, sizeof(argument), ", \"--run-dir\", \"%s\"",
+					run_dir) >= sizeof(argument)) {
+		return phial_fail(err, PHIAL_TOO_LARGE, 0, "the agent's folder has a long name");
+	}
+	(void)snprintf(ret_text, PHIAL_SETUP_HOOK_BYTES,
 		       "{\n  \"version\": \"1.0.0\",\n  \"hook\": {\n    \"path\": \"%s\",\n"
-		       "    \"args\": [\"phial-hook\"],\n    \"env\": [],\n    \"timeout\": 20\n"
+		       "    \"args\": [\"phial-hook\"%s],\n    \"env\": [],\n    \"timeout\": 20\n"
 		       "  },\n  \"when\": {\n    \"hasBindMounts\": true\n  },\n"
 		       "  \"stages\": [\"createRuntime\"]\n}\n",
-		       hook);
+		       hook, argument);
 	return PHIAL_OK;
 }
 
@@ -64,11 +69,11 @@ enum phial_status phial_setup_write_podman_hook(const struct phial_setup *setup,
 						struct phial_error *err)
 {
 	char path[PHIAL_SETUP_PATH_BYTES];
-	char text[HOOK_TEXT_BYTES];
+	char text[PHIAL_SETUP_HOOK_BYTES];
 	enum phial_status status = hook_path(folder, path, err);
 
 	if (status == PHIAL_OK) {
-		status = make_text(text, err);
+		status = phial_setup_make_hook(NULL, text, err);
 	}
 	return status == PHIAL_OK ? phial_setup_file(setup, path, text, err) : status;
 }
@@ -100,8 +105,8 @@ bool phial_setup_check_podman(const struct phial_setup *setup, const char *folde
 
 static enum phial_status show_text(struct phial_error *err)
 {
-	char text[HOOK_TEXT_BYTES];
-	enum phial_status status = make_text(text, err);
+	char text[PHIAL_SETUP_HOOK_BYTES];
+	enum phial_status status = phial_setup_make_hook(NULL, text, err);
 
 	if (status == PHIAL_OK) {
 		printf("%s", text);
@@ -129,6 +134,14 @@ enum phial_status phial_cli_setup_podman(const struct phial_cli_call *call, stru
 		call->values[HOOKS_DIR] ? call->values[HOOKS_DIR] : PHIAL_PODMAN_DEFAULT_HOOKS_DIR;
 	char path[PHIAL_SETUP_PATH_BYTES];
 	struct phial_setup setup;
+
+	if (call->values[USER]) {
+		return call->values[HOOKS_DIR] || call->values[ROOT]
+			       ? phial_fail(err, PHIAL_USAGE, 0,
+					    "--user takes no --hooks-dir and no --root")
+			       : phial_setup_podman_user(call->values[PRINT] != NULL,
+							 call->values[REMOVE] != NULL, err);
+	}
 	enum phial_status status = phial_setup_begin(call, call->values[ROOT],
 						     call->values[PRINT] != NULL, &setup, err);
 

@@ -14,6 +14,25 @@
 /* The one folder that Podman and CRI-O read without being told; /etc/containers needs that. */
 #define PHIAL_SETUP_PODMAN_HOOK PHIAL_PODMAN_DEFAULT_HOOKS_DIR "/" PHIAL_SETUP_HOOK_NAME
 
+#define PHIAL_SETUP_HOOK_BYTES (2 * PHIAL_SETUP_PATH_BYTES + 512)
+
+/*
+ * Make the text of the hook file. run_dir: of the agent that the hook is to ask, or NULL for the
+ * usual one. Returns PHIAL_OK; PHIAL_NOT_FOUND when there is no phial-hook beside this program;
+ * PHIAL_USAGE when a path cannot stand in JSON; PHIAL_TOO_LARGE.
+ */
+PHIAL_CHECKED enum phial_status phial_setup_make_hook(const char *run_dir,
+						      char ret_text[PHIAL_SETUP_HOOK_BYTES],
+						      struct phial_error *err);
+
+/*
+ * `phial setup podman --user`: for the calling user's rootless Podman and its agent; prints what it
+ * does. is_removed: take it back. Returns PHIAL_OK; PHIAL_USAGE for root, or when XDG_RUNTIME_DIR is
+ * not set; what making and writing the files returns.
+ */
+PHIAL_CHECKED enum phial_status phial_setup_podman_user(bool only_print, bool is_removed,
+							struct phial_error *err);
+
 /*
  * Write the hook file into a folder. Returns PHIAL_OK; PHIAL_NOT_FOUND when there is no phial-hook
  * beside this program; PHIAL_USAGE when its path cannot stand in JSON; what writing files returns.

@@ -121,8 +121,9 @@ static int is_conf(const struct dirent *entry)
 	return length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0;
 }
 
-static void read_folder(const char *root, const char *path, struct phial_podman_hooks *hooks,
-			bool *is_complete)
+/* except: a name that is passed over, or "". */
+static void read_folder(const char *root, const char *path, const char *except,
+			struct phial_podman_hooks *hooks, bool *is_complete)
 {
 	char full[2 * PHIAL_PODMAN_FOLDER_BYTES];
 	struct dirent **entries;
@@ -132,7 +133,9 @@ static void read_folder(const char *root, const char *path, struct phial_podman_
 
 	for (int i = 0; i < count; i++) {
 		(void)snprintf(full, sizeof(full), "%s/%s", path, entries[i]->d_name);
-		read_file(root, full, hooks, is_complete);
+		if (strcmp(entries[i]->d_name, except) != 0) {
+			read_file(root, full, hooks, is_complete);
+		}
 		free(entries[i]);
 	}
 	if (count >= 0) {
@@ -147,9 +150,21 @@ void phial_podman_find_hooks(const char *root, struct phial_podman_hooks *ret_ho
 						  .count = 1 };
 	*ret_is_complete = true;
 	read_file(root, "/usr/share/containers/containers.conf", ret_hooks, ret_is_complete);
-	read_folder(root, "/usr/share/containers/containers.conf.d", ret_hooks, ret_is_complete);
+	read_folder(root, "/usr/share/containers/containers.conf.d", "", ret_hooks,
+		    ret_is_complete);
 	read_file(root, "/etc/containers/containers.conf", ret_hooks, ret_is_complete);
-	read_folder(root, "/etc/containers/containers.conf.d", ret_hooks, ret_is_complete);
+	read_folder(root, "/etc/containers/containers.conf.d", "", ret_hooks, ret_is_complete);
+}
+
+void phial_podman_add_user_hooks(const char *folder, const char *except,
+				 struct phial_podman_hooks *hooks, bool *is_complete)
+{
+	char path[PHIAL_PODMAN_FOLDER_BYTES];
+
+	(void)snprintf(path, sizeof(path), "%s/containers.conf", folder);
+	read_file("", path, hooks, is_complete);
+	(void)snprintf(path, sizeof(path), "%s/containers.conf.d", folder);
+	read_folder("", path, except, hooks, is_complete);
 }
 
 bool phial_podman_reads(const struct phial_podman_hooks *hooks, const char *folder)

@@ -31,6 +31,14 @@ bool phial_podman_parse_hooks(const char *text, struct phial_podman_hooks *ret_h
 void phial_podman_find_hooks(const char *root, struct phial_podman_hooks *ret_hooks,
 			     bool *ret_is_complete);
 
+/*
+ * Go on with the files of a user, which a rootless Podman reads after those. folder: its
+ * `containers` folder in XDG_CONFIG_HOME. except: the name of a drop-in that is passed over. hooks,
+ * is_complete: as phial_podman_find_hooks() set them.
+ */
+void phial_podman_add_user_hooks(const char *folder, const char *except,
+				 struct phial_podman_hooks *hooks, bool *is_complete);
+
 /* Is a folder among them? folder: without a '/' at its end. */
 bool phial_podman_reads(const struct phial_podman_hooks *hooks, const char *folder);
 

@@ -51,7 +51,9 @@ enum phial_status phial_inject_connect(const char *run_dir, int *ret_fd, struct 
 		(void)nanosleep(&pause, NULL);
 	}
 	return phial_fail(err, PHIAL_NO_AGENT, 0,
-			  "no agent answers at %s; start phiald (systemctl start phiald)", path);
+			  "no agent answers at %s; start phiald (systemctl start phiald; a user's "
+			  "own: systemctl --user start phiald)",
+			  path);
 }
 
 /* What a lost connection means here. */

@@ -33,7 +33,7 @@ test_sockets() {
 		unlike "$OUTPUT" "web/" "U-01 with the doors open, uid $uid learns no name"
 	done
 	chmod 0700 "$RUN_DIR" && chmod 0600 "$RUN_DIR"/*.sock
-	like "$(cat "$WORK/agent.log")" "refused a client that is not root" "U-01 and the log says so"
+	like "$(cat "$WORK/agent.log")" "refused a client of another user" "U-01 and the log says so"
 }
 
 # X-04: none of the agent's sockets can be reached by name but the two files.

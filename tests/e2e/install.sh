@@ -27,6 +27,7 @@ done <<EOT
 644 $PREFIX/lib/pkgconfig/phial.pc
 644 $PREFIX/include/phial/phial.h
 644 $PREFIX/lib/systemd/system/phiald.service
+644 $PREFIX/lib/systemd/user/phiald.service
 644 $PREFIX/lib/sysusers.d/phial.conf
 644 $PREFIX/lib/tmpfiles.d/phial.conf
 644 $PREFIX/share/bash-completion/completions/phial
@@ -74,12 +75,20 @@ unlike "$(cat "$UNIT")" '^(Protect(System|Home|Kernel.*)|Private(Tmp|Devices|Mou
 	"the unit has no mount namespace of its own"
 like "$(grep ^Before= "$UNIT" | tr '\n' ' ')" 'docker.service containerd.service' \
 	"the agent is up before the engines"
+USER_UNIT=$DEST$PREFIX/lib/systemd/user/phiald.service
+unlike "$(cat "$USER_UNIT")" '^(NoNewPrivileges|Private.*|Protect.*|Restrict.*|SystemCall.*|LockPersonality|MemoryDenyWriteExecute)=' \
+	"the user's unit keeps newuidmap working"
 if command -v systemd-analyze >/dev/null; then
+	sed "s|^ExecStart=.*|ExecStart=$DEST$PREFIX/sbin/phiald --user|" "$USER_UNIT" >"$WORK/phiald.service"
+	SAID=$(HOME=$WORK XDG_RUNTIME_DIR=$WORK systemd-analyze --user --man=no verify \
+		"$WORK/phiald.service" 2>&1 | grep phiald)
+	is "$SAID" "" "systemd-analyze verify finds nothing in the user's unit"
 	sed "s|^ExecStart=.*|ExecStart=$DEST$PREFIX/sbin/phiald|" "$UNIT" >"$WORK/phiald.service"
 	# It looks at all units it meets; only what it says about ours counts.
 	SAID=$(systemd-analyze --man=no verify "$WORK/phiald.service" 2>&1 | grep phiald)
 	is "$SAID" "" "systemd-analyze verify finds nothing"
 else
+	skip "systemd-analyze is not installed" "systemd-analyze verify finds nothing in the user's unit"
 	skip "systemd-analyze is not installed" "systemd-analyze verify finds nothing"
 fi
 if command -v systemd-sysusers >/dev/null; then
