@@ -250,19 +250,27 @@ void phial_doctor_podman(struct phial_doctor *doctor)
 
 /* --- Docker and containerd ---------------------------------------------------------------------- */
 
-/* The name under which phial-runtime is registered, or NULL. ret_path: its program. */
-static const char *find_runtime(const struct phial_json *daemon, const char **ret_path)
+/* Is a runtime phial-runtime? phial-runtime-crun and the like are links to it. */
+static bool is_phials(const struct phial_json *runtime)
+{
+	const char *path = phial_json_string(phial_json_member(runtime, "path"));
+	const char *name = path ? strrchr(path, '/') : NULL;
+
+	return path && strncmp(name ? name + 1 : path, "phial-runtime", 13) == 0;
+}
+
+/* Phial's runtime in daemon.json: the default one if it is phial's, else the first; or NULL. */
+static const struct phial_json *find_runtime(const struct phial_json *daemon, const char *chosen)
 {
 	const struct phial_json *runtimes = phial_json_member(daemon, "runtimes");
+	const struct phial_json *by_default = chosen ? phial_json_member(runtimes, chosen) : NULL;
 
+	if (is_phials(by_default)) {
+		return by_default;
+	}
 	for (const struct phial_json *r = phial_json_first(runtimes); r; r = phial_json_next(r)) {
-		const char *path = phial_json_string(phial_json_member(r, "path"));
-		const char *name = path ? strrchr(path, '/') : NULL;
-
-		/* phial-runtime-crun and the like are links to it, for other runtimes. */
-		if (path && strncmp(name ? name + 1 : path, "phial-runtime", 13) == 0) {
-			*ret_path = path;
-			return phial_json_key(r);
+		if (is_phials(r)) {
+			return r;
 		}
 	}
 	return NULL;
@@ -270,17 +278,19 @@ static const char *find_runtime(const struct phial_json *daemon, const char **re
 
 static void check_runtime(struct phial_doctor *doctor, const struct phial_json *daemon)
 {
-	const char *path = NULL;
-	const char *name = find_runtime(daemon, &path);
 	const char *chosen = phial_json_string(phial_json_member(daemon, "default-runtime"));
+	const struct phial_json *runtime = find_runtime(daemon, chosen);
 
-	if (!name) {
+	if (!runtime) {
 		phial_doctor_add(doctor, "docker.runtime", PHIAL_CHECK_WARN,
 				 "run phial setup docker",
 				 "phial-runtime is not registered in " DAEMON_JSON
 				 ": containers get no secrets, but through phial-init");
 		return;
 	}
+	const char *name = phial_json_key(runtime);
+	const char *path = phial_json_string(phial_json_member(runtime, "path"));
+
 	if (!phial_doctor_check_program(doctor, "docker.runtime", DAEMON_JSON, path)) {
 		return;
 	}

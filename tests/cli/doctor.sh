@@ -133,6 +133,8 @@ wrong docker.runtime warn "... or one that is none" "echo '{' >$DAEMON"
 wrong docker.runtime bad "the runtime is not there" "rm usr/bin/phial-runtime"
 wrong docker.runtime bad "... may be changed by others" "chmod 777 usr/bin/phial-runtime"
 wrong docker.default_runtime warn "not the default" "echo '{$runtime_json}' >$DAEMON"
+wrong docker.default_runtime ok "the default is the second of two" \
+	"sed -i 's/}}/}, \"crun\": {\"path\": \"\/usr\/bin\/phial-runtime\"}}/; s/\"phial\"}/\"crun\"}/' $DAEMON && grep -q 'runtime\": \"crun' $DAEMON"
 wrong docker.seccomp warn "unconfined" "echo '{$runtime_json, \"seccomp-profile\": \"unconfined\"}' >$DAEMON"
 chmod 644 "$IMAGE/var/lib/phial/identity"
 exits 1 "a broken promise: exit 1" doctor --root "$IMAGE"
