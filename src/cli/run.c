@@ -191,9 +191,10 @@ static enum phial_status attach(struct run_job *job, struct phial_error *err)
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	/* Where it was, but not below a mount of ours. Not to be found again, it stays. */
-	if (!directory || chdir(directory) != 0) {
-		errno = 0;
+	/* Where the command is to start may be a directory that is covered now. */
+	if (directory && chdir(directory) != 0) {
+		fprintf(stderr, "phial: note: %s cannot be entered with the secrets mounted\n",
+			directory);
 	}
 	if (frozen > 0) {
 		fprintf(stderr,

@@ -174,6 +174,8 @@ exits 2 "the policy's workloads are listed, too" person_run -- true
 like "$OUTPUT" 'there is web, there, missing, own, top, file, optional$' "... each once"
 is "$(person_run missing -- cat "$WORK/root/a/b/db_password" | sha256sum)" "$(sha "$CANARY")  -" \
 	"a target of which two directories are missing"
+is "$(as_person env -C "$WORK/root" "$WORK/phial" run --store "$STORE" missing -- cat a/b/db_password 2>/dev/null | sha256sum)" \
+	"$(sha "$CANARY")  -" "... also by a path from the covered directory"
 is "$(ls -A "$WORK/root" | tr '\n' ' ')" "dangling dir file link " "... nothing is made on disk"
 is "$(person_run missing -- sh -c 'cd "$0"; cat file dir/file link; readlink dangling' "$WORK/root" | tr '\n' ' ')" \
 	"old inner old .phial/dangling " "... and what was there is there"
