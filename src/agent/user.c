@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,71 +30,77 @@
 
 /* --- paths ------------------------------------------------------------------------------ */
 
-/* Set *path, unless it was given, to a name below a variable's folder or one in HOME. */
-static enum phial_status find_path(const char **path, const char *variable, const char *in_home,
-				   const char *name, struct phial_error *err)
-{
-	const char *base = getenv(variable);
-	const char *home = getenv("HOME");
-	char *text = NULL;
-	int length = 0;
+/* A path of the agent, and how it is made when it is not given. */
+struct default_path {
+	const char **path;
+	const char *variable;
+	const char *in_home; /* where the variable leads when it is not set, or NULL */
+	const char *name;
+};
 
-	if (*path) {
-		return PHIAL_OK;
-	}
+/* text: PATH_MAX bytes, for as long as the process lives. */
+static enum phial_status find_path(const struct default_path *wanted, char *text,
+				   struct phial_error *err)
+{
+	const char *base = getenv(wanted->variable);
+	const char *home = getenv("HOME");
+	int length;
+
 	/* The specification tells to ignore a relative path. */
 	if (base && base[0] == '/') {
-		length = asprintf(&text, "%s/%s", base, name);
-	} else if (in_home && home && home[0] == '/') {
-		length = asprintf(&text, "%s/%s/%s", home, in_home, name);
+		length = snprintf(text, PATH_MAX, "%s/%s", base, wanted->name);
+	} else if (wanted->in_home && home && home[0] == '/') {
+		length = snprintf(text, PATH_MAX, "%s/%s/%s", home, wanted->in_home, wanted->name);
 	} else {
 		return phial_fail(err, PHIAL_USAGE, 0,
 				  "where is %s? %s names no absolute path%s; set it, or give all "
 				  "of --store, --identity, --trust, --run-dir and --state-dir",
-				  name, variable, in_home ? ", nor does HOME" : "");
+				  wanted->name, wanted->variable,
+				  wanted->in_home ? ", nor does HOME" : "");
 	}
-	if (length < 0) {
-		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "path of %s", name);
+	if (length >= PATH_MAX) {
+		return phial_fail(err, PHIAL_TOO_LARGE, 0, "%s is too long", wanted->variable);
 	}
-	*path = text;
+	*wanted->path = text;
+	return PHIAL_OK;
+}
+
+static enum phial_status find_name(struct phial_agent_options *options, struct phial_error *err)
+{
+	static char name[NAME_MAX];
+	const struct passwd *entry = getpwuid(geteuid());
+
+	if (!entry || (size_t)snprintf(name, sizeof(name), "%s", entry->pw_name) >= sizeof(name)) {
+		return phial_fail(err, PHIAL_NOT_FOUND, 0, "uid %u has no name here",
+				  (unsigned int)geteuid());
+	}
+	options->worker_user = name;
 	return PHIAL_OK;
 }
 
 enum phial_status phial_user_find_paths(struct phial_agent_options *options,
 					struct phial_error *err)
 {
-	const struct {
-		const char **path;
-		const char *variable;
-		const char *in_home;
-		const char *name;
-	} paths[] = {
+	const struct default_path paths[] = {
 		{ &options->store, "XDG_CONFIG_HOME", ".config", "phial/store" },
 		{ &options->identity, "XDG_CONFIG_HOME", ".config", "phial/identity" },
 		{ &options->trust, "XDG_CONFIG_HOME", ".config", "phial/trust" },
 		{ &options->state_dir, "XDG_STATE_HOME", ".local/state", "phial" },
 		{ &options->run_dir, "XDG_RUNTIME_DIR", NULL, "phial" },
 	};
-	enum phial_status status = PHIAL_OK;
+	static char texts[PHIAL_COUNT(paths)][PATH_MAX];
 
 	if (geteuid() == 0) {
 		return phial_fail(
 			err, PHIAL_USAGE, 0,
 			"--user is for ordinary users; root's agent is phiald without it");
 	}
-	const struct passwd *entry = getpwuid(geteuid());
+	enum phial_status status = find_name(options, err);
 
-	if (!entry) {
-		return phial_fail(err, PHIAL_NOT_FOUND, 0, "uid %u has no name here",
-				  (unsigned int)geteuid());
-	}
-	options->worker_user = strdup(entry->pw_name);
-	if (!options->worker_user) {
-		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "name of the user");
-	}
 	for (size_t i = 0; status == PHIAL_OK && i < PHIAL_COUNT(paths); i++) {
-		status = find_path(paths[i].path, paths[i].variable, paths[i].in_home,
-				   paths[i].name, err);
+		if (!*paths[i].path) {
+			status = find_path(&paths[i], texts[i], err);
+		}
 	}
 	return status;
 }

@@ -38,9 +38,9 @@ void phial_subids_parse(struct phial_span text, const char *user, uint32_t uid,
 /*
  * Fill in the paths of a user's agent that were not given: XDG_CONFIG_HOME/phial for store,
  * identity and trust, XDG_STATE_HOME/phial, XDG_RUNTIME_DIR/phial; and who the user is.
- * options: their texts live as long as the process. Returns PHIAL_OK; PHIAL_USAGE for root, and
+ * options: their texts are static, for one agent a process. Returns PHIAL_OK; PHIAL_USAGE for root, and
  * when a variable that is needed does not name an absolute path; PHIAL_NOT_FOUND when the caller
- * has no name; PHIAL_SYSTEM. See the XDG Base Directory Specification.
+ * has no name; PHIAL_TOO_LARGE. See the XDG Base Directory Specification.
  */
 PHIAL_CHECKED enum phial_status phial_user_find_paths(struct phial_agent_options *options,
 						      struct phial_error *err);

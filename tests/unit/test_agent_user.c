@@ -98,7 +98,7 @@ static enum phial_status parse_options(const char *more, struct phial_agent_opti
 {
 	char program[] = "phiald";
 	char user[] = "--user";
-	char option[64];
+	static char option[64]; /* options point into it */
 	char *argv[] = { program, user, option, NULL };
 
 	(void)snprintf(option, sizeof(option), "%s", *more == '\0' ? "--help" : more);
