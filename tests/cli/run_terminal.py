@@ -157,6 +157,7 @@ def prepare():
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of `finally`
     try:
         prepare()
         can_run = subprocess.run([PHIAL, "run", "--", "true"], env=ENV, cwd=STORE,

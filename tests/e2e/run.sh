@@ -20,6 +20,8 @@ in_background() {
 	within 10 test -s "$WORK/shared/started" || bail "not started: $(cat "$WORK/output")"
 }
 mkdir "$WORK/shared"
+# The commands in the background are not this shell's own children.
+at_exit 'kill -KILL "$(cat "$WORK/shared/started" 2>/dev/null)" 2>/dev/null'
 hand_over "$WORK/shared"
 
 # --- what the command sees -----------------------------------------------------------------
