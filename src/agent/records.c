@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #define RECORD_MAX_BYTES ((size_t)1024 * 1024)
 /* Lines appended before the file is written anew without the ended ones. */
 #define COMPACT_AFTER_LINES 1024
+#define DONE_SUFFIX	    ",done"
 
 struct phial_records {
 	struct phial_journal *journal;
@@ -100,19 +102,42 @@ const char *phial_door_text(enum phial_door door)
 	return door == PHIAL_DOOR_INIT_ENV ? "init" : door_words[door] + 1;
 }
 
+/* A hook that does not come to its end fails its container: what is recorded is committed. */
+static bool is_noted(enum phial_door door)
+{
+	return door == PHIAL_DOOR_INIT || door == PHIAL_DOOR_INIT_ENV;
+}
+
+/* Cut ",done" off a word. */
+static bool skip_done(struct phial_span *word)
+{
+	static const size_t length = sizeof(DONE_SUFFIX) - 1;
+
+	if (word->length < length ||
+	    memcmp(word->text + word->length - length, DONE_SUFFIX, length) != 0) {
+		return false;
+	}
+	word->length -= length;
+	return true;
+}
+
 /* Take the word of the door, if there is one: no secret's name begins with '@'. */
-static bool parse_door(struct phial_span *rest, enum phial_door *ret_door)
+static bool parse_door(struct phial_span *rest, struct phial_record *record)
 {
 	struct phial_span later = *rest;
 	struct phial_span word;
 
-	*ret_door = PHIAL_DOOR_HOOK;
+	record->door = PHIAL_DOOR_HOOK;
+	record->is_committed = true;
 	if (!phial_next_word(&later, &word) || word.length == 0 || word.text[0] != '@') {
 		return true;
 	}
+	bool is_done = skip_done(&word);
+
 	for (size_t i = 0; i < PHIAL_COUNT(door_words); i++) {
 		if (phial_span_is(word, door_words[i])) {
-			*ret_door = (enum phial_door)i;
+			record->door = (enum phial_door)i;
+			record->is_committed = is_done || !is_noted(record->door);
 			*rest = later;
 			return true;
 		}
@@ -156,45 +181,61 @@ static bool parse_start(struct phial_span rest, struct phial_record *record)
 	    !parse_number(&rest, INT64_MAX, &started) || !parse_number(&rest, 16, &kind) ||
 	    !parse_text(&rest, record->container, sizeof(record->container)) ||
 	    !parse_text(&rest, record->workload, sizeof(record->workload)) ||
-	    !phial_next_word(&rest, &target) || target.length == 0 ||
-	    !parse_door(&rest, &record->door) || !parse_releases(&rest, record)) {
+	    !phial_next_word(&rest, &target) || target.length == 0 || !parse_door(&rest, record) ||
+	    !parse_releases(&rest, record)) {
 		return false;
 	}
 	record->pid = (int32_t)pid;
 	record->started_s = (int64_t)started;
 	record->mount_kind = (uint32_t)kind;
-	record->is_committed = true;
 	record->target = strndup(target.text, target.length);
 	return record->target != NULL;
 }
 
-static void end_by_number(struct phial_records *records, uint64_t number)
+static struct phial_record *find_by_number(struct phial_records *records, uint64_t number)
 {
 	struct phial_record *record = records->first;
 
 	while (record && record->number != number) {
 		record = record->next;
 	}
-	if (record) {
-		forget(records, record);
+	return record;
+}
+
+/* "end 12" and "done 12"; of a number that is not known they mean nothing. False for other lines. */
+static bool take_note(struct phial_records *records, struct phial_span rest)
+{
+	bool is_end = phial_span_skip(&rest, "end ");
+	uint64_t number;
+
+	if ((!is_end && !phial_span_skip(&rest, "done ")) ||
+	    !phial_parse_u64(rest, 1, UINT64_MAX, &number)) {
+		return false;
 	}
+	struct phial_record *record = find_by_number(records, number);
+
+	if (record && is_end) {
+		forget(records, record);
+	} else if (record) {
+		record->is_committed = true;
+	}
+	return true;
 }
 
 static enum phial_status take_line(void *context, const char *line, struct phial_error *err)
 {
 	struct phial_records *records = context;
 	struct phial_span rest = phial_span_of(line);
-	uint64_t number;
 
-	if (phial_span_skip(&rest, "end ") && phial_parse_u64(rest, 1, UINT64_MAX, &number)) {
-		end_by_number(records, number);
+	if (take_note(records, rest)) {
 		return PHIAL_OK;
 	}
 	struct phial_record *record = calloc(1, sizeof(*record));
 
 	if (!record || !phial_span_skip(&rest, "start ") || !parse_start(rest, record)) {
 		phial_record_free(record);
-		return phial_fail(err, PHIAL_MALFORMED, 0, "neither a start nor an end");
+		return phial_fail(err, PHIAL_MALFORMED, 0,
+				  "neither a start nor what became of one");
 	}
 	record->next = records->first;
 	records->first = record;
@@ -221,7 +262,8 @@ static void format_start(struct phial_text *line, const struct phial_record *rec
 		       record->mount_namespace, record->started_s, record->mount_kind,
 		       record->container, record->workload);
 	add_escaped(line, record->target);
-	phial_text_add(line, " %s", door_words[record->door]);
+	phial_text_add(line, " %s%s", door_words[record->door],
+		       record->is_committed && is_noted(record->door) ? DONE_SUFFIX : "");
 	for (size_t i = 0; i < record->release_count; i++) {
 		phial_text_add(line, " %s=%" PRIu64, record->releases[i].name,
 			       record->releases[i].version);
@@ -319,6 +361,23 @@ enum phial_status phial_records_start(struct phial_records *records, struct phia
 	record->next = records->first;
 	records->first = record;
 	return PHIAL_OK;
+}
+
+enum phial_status phial_records_commit(struct phial_records *records, struct phial_record *record,
+				       struct phial_error *err)
+{
+	char line[40];
+	enum phial_status status = PHIAL_OK;
+
+	if (is_noted(record->door)) {
+		(void)snprintf(line, sizeof(line), "done %" PRIu64, record->number);
+		status = phial_journal_append(records->journal, line, err);
+		if (status == PHIAL_OK) {
+			status = phial_journal_sync(records->journal, err);
+		}
+	}
+	record->is_committed = status == PHIAL_OK;
+	return status;
 }
 
 void phial_records_end(struct phial_records *records, struct phial_record *record)

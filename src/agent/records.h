@@ -4,9 +4,12 @@
  * versions. No secret. A later agent learns from them what still runs.
  *
  *	start NUMBER BOOT PID START-TIME MOUNT-NS TIME KIND CONTAINER WORKLOAD TARGET @DOOR NAME=VERSION...
+ *	done NUMBER
  *	end NUMBER
  *
- * @DOOR is @hook, @runtime, @init or @init+env; older agents wrote none.
+ * @DOOR is @hook, @runtime, @init or @init+env; older agents wrote none. Of phial-init's starts it is
+ * noted that they came to their end (done; in a rewritten file ",done" behind the door): a hook that
+ * does not fails its container, but a phial-init goes on and asks the next worker.
  */
 #ifndef PHIAL_AGENT_RECORDS_H
 #define PHIAL_AGENT_RECORDS_H
@@ -73,6 +76,11 @@ struct phial_record *phial_records_first(const struct phial_records *records);
 PHIAL_CHECKED enum phial_status phial_records_start(struct phial_records *records,
 						    struct phial_record *record,
 						    struct phial_error *err);
+
+/* The mount is attached: note it, durably, where that counts. Returns PHIAL_OK or PHIAL_SYSTEM. */
+PHIAL_CHECKED enum phial_status phial_records_commit(struct phial_records *records,
+						     struct phial_record *record,
+						     struct phial_error *err);
 
 /* Note a container's end (not synced: a lost end is found out at the next start) and free it. */
 void phial_records_end(struct phial_records *records, struct phial_record *record);

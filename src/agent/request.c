@@ -267,9 +267,17 @@ void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum ph
 
 /* --- ATTACHED --------------------------------------------------------------------------- */
 
-static void on_attached(struct phial_client *client)
+static void on_attached(struct phial_worker *worker, struct phial_client *client)
 {
-	client->record->is_committed = true;
+	struct phial_error err = { .status = PHIAL_OK };
+	enum phial_status status = phial_records_commit(worker->records, client->record, &err);
+
+	if (status != PHIAL_OK) {
+		phial_log("container %s: it cannot be recorded: %s", client->record->container,
+			  err.text);
+		(void)send_result(client, PHIAL_HOOK_COMMITTED, status, err.text);
+		return;
+	}
 	if (!send_result(client, PHIAL_HOOK_COMMITTED, PHIAL_OK, "")) {
 		return; /* closing the client takes the mount back */
 	}
@@ -342,7 +350,7 @@ static bool run_frame(struct phial_worker *worker, struct phial_client *client,
 	case PHIAL_HOOK_MOUNT:
 		return on_mount(worker, client, frame);
 	default:
-		on_attached(client);
+		on_attached(worker, client);
 		return false;
 	}
 }

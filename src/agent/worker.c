@@ -177,6 +177,8 @@ static void on_live(struct phial_worker *worker, const struct phial_link_contain
 
 	if (record) {
 		record->is_held = true;
+	}
+	if (record && record->is_committed) {
 		return;
 	}
 	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, live,

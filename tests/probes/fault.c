@@ -15,6 +15,7 @@
  *	            Prints "RESULT HEX-OF-MEMORY" and lets the process go on
  *	-m TEXT     put this into the scratch memory before
  *	-t          nothing: count
+ *	-f          with -p: children of these that are forked from now on count, and only they
  *
  * With -p it prints "attached", waits for SIGTERM, and exits 0 if it hit and 3 if not. With a
  * COMMAND it exits as that does, and reports the count on descriptor 9 if that is open. x86-64 only
@@ -79,6 +80,7 @@ struct fault {
 	struct traced traced[TRACED_MAX];
 	size_t traced_count;
 	bool is_hit;
+	bool follows; /* -f */
 	pid_t command;
 	int command_status;
 };
@@ -217,9 +219,19 @@ static void hit(struct fault *fault, struct traced *traced, struct user_regs_str
 	}
 }
 
+static bool is_parent(const struct fault *fault, pid_t pid)
+{
+	for (size_t i = 0; i < fault->pid_count; i++) {
+		if (fault->pids[i] == pid) {
+			return fault->follows;
+		}
+	}
+	return false;
+}
+
 static void on_entry(struct fault *fault, struct traced *traced, struct user_regs_struct *regs)
 {
-	if (must_stop || !is_wanted(fault, (long)regs->orig_rax)) {
+	if (must_stop || is_parent(fault, traced->pid) || !is_wanted(fault, (long)regs->orig_rax)) {
 		return;
 	}
 	fault->count++;
@@ -334,7 +346,8 @@ static int run(struct fault *fault)
 static void attach(struct fault *fault)
 {
 	for (size_t i = 0; i < fault->pid_count; i++) {
-		if (ptrace(PTRACE_SEIZE, fault->pids[i], 0, PTRACE_O_TRACESYSGOOD) != 0 ||
+		if (ptrace(PTRACE_SEIZE, fault->pids[i], 0,
+			   fault->follows ? OPTIONS : PTRACE_O_TRACESYSGOOD) != 0 ||
 		    ptrace(PTRACE_INTERRUPT, fault->pids[i], 0, 0) != 0) {
 			fail("attach");
 		}
@@ -419,6 +432,9 @@ static void take_option(struct fault *fault, int option)
 	case 'E':
 		fault->error = (int)strtol(optarg, NULL, 10);
 		break;
+	case 'f':
+		fault->follows = true;
+		break;
 	case 'm':
 		fault->memory = optarg;
 		break;
@@ -436,7 +452,7 @@ int main(int argc, char **argv)
 	const struct sigaction action = { .sa_handler = on_signal };
 	int option;
 
-	while ((option = getopt(argc, argv, "p:n:o:ke:E:sc:m:t")) != -1) {
+	while ((option = getopt(argc, argv, "p:n:o:ke:E:sc:m:tf")) != -1) {
 		if (option == '?') {
 			return 2;
 		}

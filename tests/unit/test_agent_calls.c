@@ -97,6 +97,8 @@ static void C12_nonsense_is_refused(void **state)
 		{ PHIAL_LINK_RELOAD, 1 },
 		{ PHIAL_LINK_LOADED, 1 },
 		{ PHIAL_LINK_FATAL, 1 },
+		{ PHIAL_LINK_PEER, 4 },
+		{ PHIAL_LINK_MOUNTER, sizeof(struct phial_link_process) }, /* without its pidfd */
 	};
 
 	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
