@@ -92,6 +92,27 @@ static enum phial_secrets_kind kind_of(const struct phial_mount_line *line)
 							 : PHIAL_SECRETS_SWAPPABLE;
 }
 
+/* Is a mount point this path? The kernel writes blanks and the like as \\040. */
+static bool is_place(struct phial_span place, const char *path)
+{
+	size_t at = 0;
+
+	for (; *path != '\0' && at < place.length; path++) {
+		unsigned char byte = (unsigned char)place.text[at++];
+
+		if (byte == '\\' && place.length - at >= 3) {
+			byte = (unsigned char)((place.text[at] - '0') * 64 +
+					       (place.text[at + 1] - '0') * 8 +
+					       (place.text[at + 2] - '0'));
+			at += 3;
+		}
+		if (byte != (unsigned char)*path) {
+			return false;
+		}
+	}
+	return *path == '\0' && at == place.length;
+}
+
 void phial_container_read_mounts(const char *mountinfo, const char *target,
 				 struct phial_container_facts *ret_facts)
 {
@@ -101,7 +122,7 @@ void phial_container_read_mounts(const char *mountinfo, const char *target,
 	ret_facts->secrets = PHIAL_SECRETS_NONE;
 	ret_facts->secrets_are_writable = false;
 	while (phial_mountinfo_next(&rest, &line)) {
-		if (phial_span_is(line.place, target)) {
+		if (is_place(line.place, target)) {
 			ret_facts->secrets = kind_of(&line);
 			ret_facts->secrets_are_writable = !has_option(line.options, "ro");
 		}

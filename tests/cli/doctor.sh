@@ -197,6 +197,33 @@ stop_agent
 is "$(state agent.up)" warn "an agent that stopped"
 like "$(doctor 2>&1)" "there are directories of workloads" "... whose grants remain"
 
+# --- systemd, as far as it can be asked: a systemctl that says what the real one would ------------
+# boot ID ENABLED AFTER-OF-DOCKER: the state of this check where systemd runs
+boot() {
+	cat >"$WORK/systemctl" <<-EOT
+		#!/bin/sh
+		case \$1 in
+		is-enabled) echo $2 ;;
+		show) printf 'Id=docker.service\nLoadState=loaded\nAfter=%s\n\nId=crio.service\nLoadState=not-found\nAfter=\n' "$3" ;;
+		esac
+	EOT
+	chmod 755 "$WORK/systemctl"
+	unshare -m sh -c 'mount --bind "$1" "$2" && mount -t tmpfs none /run &&
+		mkdir -p /run/systemd/system && shift 2 && exec "$@"' boot \
+		"$WORK/systemctl" "$(readlink -f "$(command -v systemctl)")" \
+		setsid -w "$PHIAL" doctor --json --run-dir "$RUN_DIR" >"$WORK/seen.json" 2>/dev/null
+	seen "$1"
+}
+if command -v systemctl >/dev/null; then
+	is "$(boot boot.unit enabled phiald.service)" ok "a unit that is enabled"
+	is "$(seen boot.order)" ok "... before Docker, and CRI-O is not there"
+	is "$(boot boot.order disabled 'network.target sockets.target')" warn "Docker does not wait for the agent"
+	is "$(seen boot.unit)" warn "... whose unit is not enabled"
+	is "$(boot boot.order enabled 'a.service phiald.service b.target')" ok "one of several"
+else
+	skip "systemctl is not installed" "the unit and its order"
+fi
+
 # --- programs of another release --------------------------------------------------------------
 mkdir -m 755 "$WORK/release"
 install -m 755 "$PHIAL" "$WORK/release/phial"

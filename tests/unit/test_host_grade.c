@@ -180,6 +180,12 @@ static void test_mounts(void **state)
 	phial_container_read_mounts(swappable, "/run/secrets", &facts);
 	assert_int_equal(facts.secrets, PHIAL_SECRETS_SWAPPABLE);
 	assert_true(facts.secrets_are_writable);
+	phial_container_read_mounts("9 1 0:5 / /a\\040b ro - ramfs none rw\n", "/a b", &facts);
+	assert_int_equal(facts.secrets, PHIAL_SECRETS_UNSWAPPED);
+	phial_container_read_mounts("9 1 0:5 / /a\\040b ro - ramfs none rw\n", "/a", &facts);
+	assert_int_equal(facts.secrets, PHIAL_SECRETS_NONE);
+	phial_container_read_mounts("9 1 0:5 / /a ro - ramfs none rw\n", "/a b", &facts);
+	assert_int_equal(facts.secrets, PHIAL_SECRETS_NONE);
 	phial_container_read_mounts("91 90 0:5 / /run/secrets ro - ext4 x rw\nodd line\n",
 				    "/run/secrets", &facts);
 	assert_int_equal(facts.secrets, PHIAL_SECRETS_OTHER);
