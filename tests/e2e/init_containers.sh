@@ -176,6 +176,19 @@ for runtime in $(runtimes); do
 	test_again
 done
 
+# examples/init as its page shows it, with the paths of this build.
+seal web/db_password "$FIRST"
+check "the example's secret is loaded" "$PHIAL" reload --run-dir "$RUN_DIR"
+for runtime in $(runtimes); do
+	B=$WORK/example-$runtime
+	mkdir -p "$B/rootfs/"{bin,dev,proc,run/phial,run/secrets} && touch "$B/rootfs/phial-init"
+	cp /bin/busybox "$B/rootfs/bin/cat"
+	sed -e "s|/usr/local/libexec/phial|$BUILD|" -e "s|/run/phial/workload|$RUN_DIR/workload|" \
+		"$ROOT/examples/init/config.json" >"$B/config.json"
+	run
+	is_value "$OUTPUT" "$FIRST" "$runtime: the example prints the value"
+done
+
 # The agent comes later than the container.
 runtime=runc
 init_bundle --user 1000 -- /phial-init --wait 20 -- sha256sum /run/secrets/db

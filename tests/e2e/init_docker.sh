@@ -127,10 +127,27 @@ test_terminal() {
 	unlike "$OUTPUT" "job control turned off" "docker run -t: and job control"
 }
 
+# The image of examples/init, run as its page shows; the image's name and the paths are this test's.
+test_example() {
+	local folder=$WORK/example command
+	mkdir "$folder"
+	cp "$ROOT/examples/init/Containerfile" "$INIT" "$folder"
+	docker tag bb busybox:stable
+	seal web/db_password "$FIRST"
+	check "example: the secret is loaded" "$PHIAL" reload --run-dir "$RUN_DIR"
+	check "example: the image is built" env DOCKER_BUILDKIT=0 docker build \
+		-f "$folder/Containerfile" -t web-example "$folder"
+	command=$(sed -n '/^docker run/,/[^\\]$/p' "$ROOT/examples/init/README.md" |
+		sed "s|/run/phial/workload|$RUN_DIR/workload|; s|readonly web\$|readonly web-example|")
+	OUTPUT=$(bash -c "$command" 2>&1 </dev/null)
+	is "${OUTPUT%% *}" "$(sha "$FIRST")" "example: docker run as its page shows it"
+}
+
 test_options
 test_refusals
 test_life
 test_terminal
+test_example
 is "$(host_mounts | grep -v " $DOCKER_DIR")" "" "the host's mount table shows nothing"
 stop_agent
 sweep "the values are nowhere" "$FIRST"
