@@ -283,6 +283,23 @@ test_without_subids() {
 	stop "$AGENT_PID"
 }
 
+# A unit with NoNewPrivileges=, or a directive that implies it.
+test_no_new_privileges() {
+	local listener
+	start python3 "$ROOT/tests/tools/ready.py" "$WORK/notify" "$WORK/ready"
+	listener=$STARTED_PID
+	within 20 test -S "$WORK/notify" || bail "no socket for READY"
+	chmod 0777 "$WORK/notify"
+	start_quietly "$WORK/agent.log" "${AS_USER[@]}" NOTIFY_SOCKET="$WORK/notify" \
+		setpriv --no-new-privs phiald --user
+	AGENT_PID=$STARTED_PID
+	check "READY=1 gets to the service manager" within 20 grep -q READY=1 "$WORK/ready"
+	like "$(as_user phial status)" "^WEAKER: +no subordinate ids" \
+		"no_new_privs: newuidmap fails, and status says so"
+	stop "$listener"
+	stop "$AGENT_PID"
+}
+
 # A limit that does not hold one secret of a MiB: nothing may be loaded half.
 test_small_memory() {
 	local log=$WORK/small.log
@@ -313,6 +330,7 @@ test_strangers
 test_worker_killed
 test_agent_restarted
 test_without_subids
+test_no_new_privileges
 test_small_memory
 start_user_agent || bail "the agent does not start once more"
 test_remove
