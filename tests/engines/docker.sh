@@ -24,6 +24,10 @@
 docker_setup() {
 	need dockerd docker containerd containerd-shim-runc-v2
 	own_mount_namespace "$@"
+	docker_configure
+}
+
+docker_configure() {
 	containerd_configure
 	DOCKER_DIR=$WORK/docker
 	DOCKER_DAEMON_JSON=$DOCKER_DIR/daemon.json
