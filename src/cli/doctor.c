@@ -183,6 +183,7 @@ static void ask_agent(struct phial_doctor *doctor, const char *run_dir)
 
 	doctor->agent_status =
 		phial_cli_ask_agent(run_dir, PHIAL_ADMIN_STATUS, &doctor->agent, &problem);
+	doctor->is_own = doctor->agent && !doctor->is_root;
 	(void)snprintf(doctor->agent_problem, sizeof(doctor->agent_problem), "%s", problem.text);
 }
 

@@ -32,6 +32,7 @@ struct phial_doctor {
 	struct phial_setup host; /* where files and programs are; root "" but for --root */
 	const char *run_dir;
 	bool is_root;
+	bool is_own;		  /* an ordinary user asks an agent of his own (phiald --user) */
 	struct phial_json *agent; /* its status document, or NULL */
 	enum phial_status agent_status;
 	char agent_problem[PHIAL_ERROR_TEXT_BYTES]; /* why there is no document */
@@ -82,7 +83,7 @@ PHIAL_CHECKED enum phial_status phial_doctor_in_child(phial_doctor_step_fn *step
 						      struct phial_error *err);
 
 /*
- * Could somebody but root change a file, or put another in its place? path: below the host's root.
+ * Could somebody but root (and, of his own agent, the user) change a file, or put another in its place? path: below the host's root.
  * Returns true and says how in ret_how; false also when it is not there.
  */
 bool phial_doctor_is_loose(const struct phial_doctor *doctor, const char *path, char *ret_how,

@@ -154,6 +154,18 @@ static void check_hook_file(struct phial_doctor *doctor, const char *path)
 	phial_doctor_add(doctor, id, PHIAL_CHECK_OK, NULL, "%s runs %s", path, program);
 }
 
+/* As Podman reads them; a rootless one goes on with its user's. */
+static void find_hooks(const struct phial_doctor *doctor, struct phial_podman_hooks *hooks,
+		       bool *is_complete)
+{
+	phial_auto_free char *own = NULL;
+
+	phial_podman_find_hooks(doctor->host.root, hooks, is_complete);
+	if (doctor->is_own && phial_setup_find_user_containers(&own, NULL) == PHIAL_OK) {
+		phial_podman_add_user_hooks(own, "", hooks, is_complete);
+	}
+}
+
 /* The hook file in one of the folders that Podman reads, or where phial setup writes it. */
 static void check_hooks(struct phial_doctor *doctor)
 {
@@ -161,8 +173,8 @@ static void check_hooks(struct phial_doctor *doctor)
 	char path[PHIAL_PODMAN_FOLDER_BYTES + sizeof(PHIAL_SETUP_HOOK_NAME) + 1];
 	bool is_complete;
 
-	phial_podman_find_hooks(doctor->host.root, &hooks, &is_complete);
-	for (size_t i = 0; i < hooks.count; i++) {
+	find_hooks(doctor, &hooks, &is_complete);
+	for (size_t i = hooks.count; i-- > 0;) { /* a user's own stands last */
 		(void)snprintf(path, sizeof(path), "%s/" PHIAL_SETUP_HOOK_NAME, hooks.folders[i]);
 		if (phial_setup_exists(&doctor->host, path)) {
 			phial_doctor_add(doctor, "podman.hooks_folder", PHIAL_CHECK_OK, NULL,

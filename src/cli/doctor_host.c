@@ -203,14 +203,14 @@ enum phial_status phial_doctor_in_child(phial_doctor_step_fn *step, void *contex
 
 /* --- who could change a program ------------------------------------------------------------- */
 
-static bool is_loose_here(const char *path, char *ret_how, size_t how_bytes)
+static bool is_loose_here(const char *path, uid_t also, char *ret_how, size_t how_bytes)
 {
 	struct stat status;
 
 	if (stat(path, &status) != 0) {
 		return false;
 	}
-	if (status.st_uid != 0) {
+	if (status.st_uid != 0 && status.st_uid != also) {
 		(void)snprintf(ret_how, how_bytes, "%s belongs to uid %u", path, status.st_uid);
 		return true;
 	}
@@ -227,13 +227,14 @@ bool phial_doctor_is_loose(const struct phial_doctor *doctor, const char *path, 
 {
 	char full[PHIAL_SETUP_PATH_BYTES];
 	size_t above = strlen(doctor->host.root);
+	uid_t also = doctor->is_own ? geteuid() : 0;
 
 	if (phial_setup_path(&doctor->host, path, full, NULL) != PHIAL_OK) {
 		return false;
 	}
 	/* With --root only what is below it is the image's. */
 	for (;;) {
-		if (is_loose_here(full, ret_how, how_bytes)) {
+		if (is_loose_here(full, also, ret_how, how_bytes)) {
 			return true;
 		}
 		char *slash = strrchr(full, '/');

@@ -13,6 +13,7 @@
 #include "base/program.h"
 #include "base/text.h"
 #include "cli/agent.h"
+#include "cli/config.h"
 #include "cli/doctor.h"
 #include "cli/format.h"
 #include "store/trust.h"
@@ -208,6 +209,34 @@ static void check_run_dir(struct phial_doctor *doctor)
 			 (unsigned int)status.st_mode & 07777, status.st_uid);
 }
 
+/* Of a user's own agent: one file, and its place is the user's. */
+static void check_own_identity(struct phial_doctor *doctor)
+{
+	phial_auto_free char *path = NULL;
+	struct stat status;
+
+	if (phial_cli_config_path("identity", &path, NULL) != PHIAL_OK ||
+	    lstat(path, &status) != 0) {
+		return; /* it may be a credential, or elsewhere: the agent has one */
+	}
+	bool is_bad = status.st_uid != geteuid() || (status.st_mode & 077) != 0;
+
+	phial_doctor_add(doctor, "files.identity", is_bad ? PHIAL_CHECK_BAD : PHIAL_CHECK_OK,
+			 is_bad ? "chown it to yourself and chmod 600 it" : NULL,
+			 "%s: mode %04o, owner uid %u", path, (unsigned int)status.st_mode & 07777,
+			 status.st_uid);
+}
+
+static void check_host_files(struct phial_doctor *doctor)
+{
+	for (size_t i = 0; i < PHIAL_COUNT(rules); i++) {
+		check_file(doctor, &rules[i]);
+	}
+	check_pins(doctor);
+	check_store(doctor);
+	check_marks(doctor);
+}
+
 void phial_doctor_install(struct phial_doctor *doctor)
 {
 	/* An image has neither a run directory nor, perhaps, the processor of its programs. */
@@ -215,12 +244,11 @@ void phial_doctor_install(struct phial_doctor *doctor)
 		check_programs(doctor);
 		check_run_dir(doctor);
 	}
-	for (size_t i = 0; i < PHIAL_COUNT(rules); i++) {
-		check_file(doctor, &rules[i]);
+	if (doctor->is_own) {
+		check_own_identity(doctor);
+	} else {
+		check_host_files(doctor);
 	}
-	check_pins(doctor);
-	check_store(doctor);
-	check_marks(doctor);
 }
 
 /* --- the agent -------------------------------------------------------------------------------- */

@@ -44,4 +44,11 @@ PHIAL_CHECKED enum phial_status phial_setup_write_podman_hook(const struct phial
 /* Does this host's Podman read the folder? If not, says so on stderr, with what to do. */
 bool phial_setup_check_podman(const struct phial_setup *setup, const char *folder);
 
+/*
+ * The folder of a user's own Podman configuration: `containers` beside phial's in XDG_CONFIG_HOME.
+ * ret_path: freed by the caller. Status as phial_cli_config_path(). Touches no disk.
+ */
+PHIAL_CHECKED enum phial_status phial_setup_find_user_containers(char **ret_path,
+								 struct phial_error *err);
+
 #endif

@@ -36,8 +36,7 @@ static void free_places(struct places *places)
 	free(places->drop_in);
 }
 
-/* Podman's folder beside phial's. */
-static enum phial_status find_containers(char **ret_path, struct phial_error *err)
+enum phial_status phial_setup_find_user_containers(char **ret_path, struct phial_error *err)
 {
 	phial_auto_free char *path = NULL;
 	enum phial_status status = phial_cli_config_path("", &path, err);
@@ -61,7 +60,7 @@ static enum phial_status find_places(struct places *places, struct phial_error *
 					     err);
 	}
 	if (status == PHIAL_OK) {
-		status = find_containers(&places->containers, err);
+		status = phial_setup_find_user_containers(&places->containers, err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_cli_join_path(places->containers, "containers.conf.d/" DROP_IN_NAME,
