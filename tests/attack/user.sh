@@ -36,7 +36,7 @@ test_sockets() {
 	like "$(cat "$WORK/agent.log")" "refused a client of another user" "U-01 and the log says so"
 }
 
-# X-04: none of the agent's sockets can be reached by name but the two files.
+# X-04: none of the agent's sockets can be reached by name but the three files.
 test_abstract_sockets() {
 	local pid links names
 	links=$(for pid in $AGENT_PID $(children | awk '{ print $1 }'); do
@@ -45,7 +45,8 @@ test_abstract_sockets() {
 	check "X-04 the agent's sockets are seen" test -n "$links"
 	names=$(awk 'NR == FNR { ours[$1]; next } ($7 in ours) && NF > 7 { print $8 }' \
 		<(echo "$links") /proc/net/unix | sort -u | tr '\n' ' ')
-	is "$names" "$RUN_DIR/admin.sock $RUN_DIR/hook.sock " "X-04 no abstract socket, two paths"
+	is "$names" "$RUN_DIR/admin.sock $RUN_DIR/hook.sock $RUN_DIR/init.sock " \
+		"X-04 no abstract socket, three paths"
 }
 
 # spies WHEN: every user on every process
