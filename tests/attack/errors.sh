@@ -172,10 +172,10 @@ test_descriptors() {
 	exits 1 "F-06 too few descriptors: the agent does not start" prlimit --nofile=100:100 "$PHIALD" \
 		--run-dir "$RUN_DIR" --state-dir "$STATE_DIR" --worker-user nobody
 	like "$OUTPUT" "only 100 open files.*RLIMIT_NOFILE.*raise" "F-06 too few descriptors: says so"
-	launch prlimit --nofile=170:170 "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" \
+	launch prlimit --nofile=352:352 "$PHIALD" --run-dir "$RUN_DIR" --state-dir "$STATE_DIR" \
 		--worker-user nobody --store "$STORE" --identity "$IDENTITY" --trust "$TRUST" ||
-		bail "no agent with 170 descriptors: $(tail -5 "$WORK/agent.log")"
-	for ((i = 0; i < 100; i++)); do
+		bail "no agent with 352 descriptors: $(tail -5 "$WORK/agent.log")"
+	for ((i = 0; i < 200; i++)); do
 		new_still
 		running+=("$STILL")
 		hook timeout 20

@@ -109,6 +109,29 @@ test_gates() {
 	refused_to "not_privileged" "CAP_SYS_PTRACE" $GRANT --user 0 --cap CAP_SYS_PTRACE -- /probe ask
 }
 
+# answers_before_6_5 WANTED DESCRIPTION COMMAND: what the agent of a kernel before 6.5 says: of the two things
+# that it asks of a socket, the second does not exist
+answers_before_6_5() {
+	if ! "$FAULT" -t -- true 9>/dev/null; then
+		skip "tests/probes/fault knows x86-64 only" "$2"
+		return
+	fi
+	inject_child worker -e 92 -n 2 -o 55
+	# shellcheck disable=SC2086
+	guest $GRANT -- sh -c "$3; sleep 1"
+	run
+	like "$OUTPUT" "$1" "$2"
+	was_hit || not_ok "$2: the kernel was not asked"
+	within 10 no_containers
+}
+
+test_without_peer_pidfd() {
+	answers_before_6_5 "^/run/secrets new" "without SO_PEERPIDFD the pidfd that is sent counts" \
+		"/probe ask"
+	answers_before_6_5 "not that of the asking process" "and must be the caller's own" \
+		"/probe foreign"
+}
+
 test_identity() {
 	# shellcheck disable=SC2086
 	guest $GRANT -- sh -c '/probe passed; sleep 1'
@@ -119,6 +142,7 @@ test_identity() {
 	guest $GRANT -- sh -c '/probe foreign; sleep 1'
 	run
 	like "$OUTPUT" "new|not that of the asking process" "a pidfd of another process gains nothing"
+	test_without_peer_pidfd
 	# shellcheck disable=SC2086
 	guest $GRANT -- /probe leave 60
 	run

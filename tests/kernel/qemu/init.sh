@@ -95,7 +95,7 @@ test_phial() {
 	is "$([ $tries -lt 60 ] && echo up)" up "the agent is up"
 	diag </tmp/status
 	for runtime in runc crun; do
-		for bundle in root user userns readonly; do
+		for bundle in root user userns readonly init init-userns init-readonly; do
 			run_container $runtime $bundle
 			is "$(head -n 1 /tmp/out)" "$CANARY" "$runtime $bundle: the secret arrives"
 			is "$(grep -c ' - ramfs ' /tmp/out)" 1 "$runtime $bundle: on ramfs"

@@ -84,6 +84,14 @@ pack_bundles() {
 	busybox_bundle "$TREE/bundles/userns" "${common[@]}" --userns -- sh -c "$show"
 	busybox_bundle "$TREE/bundles/readonly" --hook /phial/phial-hook --grant web --read-only \
 		--user 1000 -- sh -c "$show"
+	# This kernel has no SO_PEERPIDFD: phial-init's pidfd of itself counts.
+	common=(--no-target --user 1000 --file "$INIT:/phial-init"
+		--mount /run/phial/workload/web:/run/phial:ro)
+	busybox_bundle "$TREE/bundles/init" "${common[@]}" -- /phial-init -- sh -c "$show"
+	busybox_bundle "$TREE/bundles/init-userns" "${common[@]}" --userns -- \
+		/phial-init -- sh -c "$show"
+	busybox_bundle "$TREE/bundles/init-readonly" "${common[@]}" --read-only -- \
+		/phial-init -- sh -c "$show"
 	busybox_bundle "$TREE/bundles/nogrant" --hook /phial/phial-hook -- ls -A /run/secrets
 }
 
