@@ -36,7 +36,7 @@ say = @printf '  %-7s %s\n' '$(1)' '$(2)'
 endif
 
 # The rooms of src/ that return (docs/architecture.md); the doors that print.
-ROOMS     := base crypt sealed json store keyring policy oci mount wire inject host
+ROOMS     := base crypt sealed json store audit keyring policy oci mount wire inject host
 LIB_ROOMS := base crypt sealed
 DOORS     := cli agent hook
 PROGRAMS  := $(BUILD)/phial $(BUILD)/phiald $(BUILD)/phial-hook $(BUILD)/phial-init \
@@ -90,6 +90,7 @@ CLI_OBJECTS  := $(call objects,src/cli/*.c)
 AGENT_OBJECTS := $(filter-out $(BUILD)/obj/src/agent/main.o,$(call objects,src/agent/*.c))
 CLI_TESTED    := $(filter-out $(BUILD)/obj/src/cli/main.o,$(CLI_OBJECTS))
 RUNTIME_TESTED := $(filter-out $(BUILD)/obj/src/runtime/main.o,$(call objects,src/runtime/*.c))
+INIT_TESTED   := $(filter-out $(BUILD)/obj/src/init/main.o,$(call objects,src/init/*.c))
 
 # The hook is static-pie on musl: no libsodium, no JSON, no name service.
 MUSL_ROOMS   := base mount wire inject
@@ -219,13 +220,14 @@ $(BUILD)/phial-runtime: $(RUNTIME_OBJECTS) $(BUILD)/musl/librooms.a
 
 # --- tests -------------------------------------------------------------------
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/librooms.a $(AGENT_OBJECTS) $(CLI_TESTED) \
-		$(RUNTIME_TESTED)
+		$(RUNTIME_TESTED) $(INIT_TESTED)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(ALL_LDFLAGS) $(shell sed -n 's|^/\* link: \(.*\) \*/$$|\1|p' tests/unit/$*.c) \
 		$< $(if $(findstring test_agent,$*),$(AGENT_OBJECTS)) \
 		$(if $(findstring test_cli,$*),$(CLI_TESTED)) \
-		$(if $(findstring test_runtime,$*),$(RUNTIME_TESTED)) $(BUILD)/librooms.a $(LIBS_TEST) -o $@
+		$(if $(findstring test_runtime,$*),$(RUNTIME_TESTED)) \
+		$(if $(findstring test_init,$*),$(INIT_TESTED)) $(BUILD)/librooms.a $(LIBS_TEST) -o $@
 
 $(BUILD)/tests/kernel/%: $(BUILD)/obj/tests/kernel/%.o $(BUILD)/librooms.a
 	@mkdir -p $(@D)
