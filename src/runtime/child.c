@@ -6,6 +6,8 @@
 #include "runtime/child.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -77,6 +79,7 @@ pid_t phial_runtime_spawn(const struct phial_runtime_signals *before,
 
 	if (child == 0) {
 		execve(path, argv, environ);
+		dprintf(STDERR_FILENO, "phial-runtime: run %s: %s\n", path, strerror(errno));
 		_exit(CANNOT_EXECUTE);
 	}
 	return child;

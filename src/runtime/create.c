@@ -154,7 +154,7 @@ static enum phial_status attach(const struct creation *creation, struct phial_er
 {
 	static struct phial_hook_verdict verdict;
 	int socket_fd = -1;
-	enum phial_status status = phial_inject_reset_process("the secrets are", err);
+	enum phial_status status = phial_inject_reset_process("attaching the secrets", err);
 
 	if (status == PHIAL_OK && geteuid() != 0) {
 		status = phial_fail(err, PHIAL_DENIED, 0,

@@ -71,7 +71,7 @@ err" "what a failing create prints is passed on"
 # What the runtime finds: the same, whether the wrapper stands between or not.
 test_surroundings() {
 	local look='cd /; umask; ulimit -a; env | grep -v "^_=\|^SHLVL="; ls -l /proc/$$/fd | tr -s " " |
-		cut -d" " -f9- | grep -v "pipe:\|/fake_runtime"; grep "^Sig\|^Cap\|^NoNew\|^Groups" /proc/$$/status
+		cut -d" " -f9- | grep -v "pipe:\|/fake_runtime"; grep "^Sig[BIC]\|^Cap\|^NoNew\|^Groups" /proc/$$/status
 		cat /proc/$$/oom_score_adj; exit 5'
 	local bare
 	for bundle in plain granted; do
@@ -189,6 +189,11 @@ test_commands() {
 	exits 4 "no command passes" "${WRAP[@]}" --version
 	exits 1 "a runtime that is not there" "$RUNTIME" --phial-runtime no-such-runtime state x
 	like "$OUTPUT" 'no runtime "no-such-runtime": install it, or' "and what to do"
+	: >"$WORK/no-program"
+	exits 127 "a runtime that cannot be executed" "$RUNTIME" --phial-run-dir "$RUN_DIR" \
+		--phial-runtime "$WORK/no-program" create --bundle "$WORK/granted" c1
+	like "$OUTPUT" 'run .*/no-program: Permission denied' "and why"
+	exits 1 "the same without a grant" "$RUNTIME" --phial-runtime "$WORK/no-program" state c1
 	ln -s "$RUNTIME" "$WORK/phial-runtime-self"
 	exits 1 "itself" "$RUNTIME" --phial-runtime "$WORK/phial-runtime-self" state x
 	exits 1 "an id that cannot be made out" "${WRAP[@]}" create --bundle "$WORK/granted"

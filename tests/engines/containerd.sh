@@ -78,7 +78,7 @@ ctr_run() {
 containerd_shims() {
 	local file
 	for file in /proc/[0-9]*/cmdline; do
-		tr '\0' '\n' <"$file" 2>/dev/null | grep -Fxq -- "$CONTAINERD_ADDRESS" || continue
+		tr '\0' '\n' 2>/dev/null <"$file" | grep -Fxq -- "$CONTAINERD_ADDRESS" || continue
 		file=${file%/cmdline}
 		[ "$(cat "$file/comm" 2>/dev/null)" != containerd-shim ] || echo "${file#/proc/}"
 	done
