@@ -8,10 +8,10 @@ _phial() {
 	local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]-} words= names=
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words='init join keygen host signer seal unseal run inspect verify ls policy status doctor reload setup help --version'
+		words='init join keygen host signer seal unseal run inspect verify ls policy status doctor audit reload setup help --version'
 	else
 		case $command/${COMP_WORDS[2]-} in
-		host/add|host/ls|host/rm|signer/keygen|signer/add|signer/ls|signer/rm|policy/check|policy/sign|setup/podman|setup/docker|setup/cdi) command="$command ${COMP_WORDS[2]}" ;;
+		host/add|host/ls|host/rm|signer/keygen|signer/add|signer/ls|signer/rm|policy/check|policy/sign|audit/verify|audit/log|setup/podman|setup/docker|setup/cdi) command="$command ${COMP_WORDS[2]}" ;;
 		esac
 		case $command in
 		'init') words='--name --no-passphrase --passphrase-fd --recovery --no-recovery --help' ;;
@@ -34,17 +34,20 @@ _phial() {
 		'policy sign') words='--passphrase-fd --store --help' ;;
 		'status') words='--json --run-dir --help' ;;
 		'doctor') words='--json --would-start --run-dir --root --help' ;;
+		'audit verify') words='--head --json --help' ;;
+		'audit log') words='--secret --version --container --workload --since --until --json --help' ;;
 		'reload') words='--run-dir --help' ;;
 		'setup') words='--store --trust --print --remove --purge --root --help' ;;
 		'setup podman') words='--print --remove --hooks-dir --user --root --help' ;;
 		'setup docker') words='--runtime --default-runtime --print --remove --root --help' ;;
 		'setup cdi') words='--print --remove --run-dir --root --help' ;;
-		help) words='init join keygen host signer seal unseal run inspect verify ls policy status doctor reload setup' ;;
+		help) words='init join keygen host signer seal unseal run inspect verify ls policy status doctor audit reload setup' ;;
 		esac
 		case $COMP_CWORD/${COMP_WORDS[1]} in
 		2/host) words="add ls rm" names= ;;
 		2/signer) words="keygen add ls rm" names= ;;
 		2/policy) words="check sign" names= ;;
+		2/audit) words="verify log" names= ;;
 		2/setup) words="podman docker cdi $words" names= ;;
 		esac
 	fi

@@ -24,6 +24,9 @@ complete -c phial -n '__fish_seen_subcommand_from policy; and not __fish_seen_su
 complete -c phial -n '__fish_seen_subcommand_from policy; and not __fish_seen_subcommand_from check sign' -x -a sign -d 'check and sign a store'\''s policy.json'
 complete -c phial -n __fish_use_subcommand -x -a status -d 'what the agent of this host holds and refuses'
 complete -c phial -n __fish_use_subcommand -x -a doctor -d 'what this host can do, and what is wrong with it'
+complete -c phial -n __fish_use_subcommand -x -a audit -d 'verify, log'
+complete -c phial -n '__fish_seen_subcommand_from audit; and not __fish_seen_subcommand_from verify log' -x -a verify -d 'check that nothing was cut from the audit log'
+complete -c phial -n '__fish_seen_subcommand_from audit; and not __fish_seen_subcommand_from verify log' -x -a log -d 'who has had what, and when'
 complete -c phial -n __fish_use_subcommand -x -a reload -d 'let the agent of this host read its store again'
 complete -c phial -n __fish_use_subcommand -x -a setup -d 'make this host ready for the agent'
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -x -a podman -d 'let Podman and CRI-O run phial'\''s hook'
@@ -94,6 +97,15 @@ complete -c phial -n '__fish_seen_subcommand_from doctor' -l json
 complete -c phial -n '__fish_seen_subcommand_from doctor' -l would-start -r
 complete -c phial -n '__fish_seen_subcommand_from doctor' -l run-dir -r
 complete -c phial -n '__fish_seen_subcommand_from doctor' -l root -r
+complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from verify' -l head -r
+complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from verify' -l json
+complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from log' -l secret -r
+complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from log' -l version -r
+complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from log' -l container -r
+complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from log' -l workload -r
+complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from log' -l since -r
+complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from log' -l until -r
+complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from log' -l json
 complete -c phial -n '__fish_seen_subcommand_from reload' -l run-dir -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l trust -r

@@ -50,8 +50,8 @@ void phial_cli_format_span(int64_t seconds, char ret_text[PHIAL_CLI_SPAN_TEXT_BY
 	(void)snprintf(ret_text, PHIAL_CLI_SPAN_TEXT_BYTES, "%" PRId64 "s", length);
 }
 
-/* "+90d" into seconds. */
-static bool parse_span(struct phial_span span, int64_t *ret_seconds)
+/* "+90d" into seconds; sign: what it must begin with. */
+static bool parse_span(struct phial_span span, const char *sign, int64_t *ret_seconds)
 {
 	static const struct {
 		char letter;
@@ -59,7 +59,7 @@ static bool parse_span(struct phial_span span, int64_t *ret_seconds)
 	} units[] = { { 'h', HOUR_S }, { 'd', DAY_S }, { 'w', WEEK_S } };
 	uint64_t count;
 
-	if (!phial_span_skip(&span, "+") || span.length < 2) {
+	if (!phial_span_skip(&span, sign) || span.length < 2) {
 		return false;
 	}
 	char letter = span.text[--span.length];
@@ -77,26 +77,48 @@ static bool parse_span(struct phial_span span, int64_t *ret_seconds)
 	return false;
 }
 
-enum phial_status phial_cli_parse_not_after(const char *text, int64_t now_s, int64_t *ret_seconds,
-					    struct phial_error *err)
+/* "2027-02-19T12:00:00Z", or "2027-02-19" for its beginning. */
+static bool parse_date(const char *text, int64_t *ret_seconds)
 {
 	struct phial_span span = phial_span_of(text);
 	char with_time[PHIAL_TIME_TEXT_BYTES];
+
+	if (span.length == strlen("2027-02-19")) {
+		(void)snprintf(with_time, sizeof(with_time), "%sT00:00:00Z", text);
+		span = phial_span_of(with_time);
+	}
+	return phial_parse_time(span, ret_seconds);
+}
+
+enum phial_status phial_cli_parse_since(const char *text, int64_t now_s, int64_t *ret_seconds,
+					struct phial_error *err)
+{
+	int64_t span_s;
+
+	if (parse_span(phial_span_of(text), "-", &span_s)) {
+		*ret_seconds = now_s - span_s;
+		return PHIAL_OK;
+	}
+	if (parse_date(text, ret_seconds)) {
+		return PHIAL_OK;
+	}
+	return phial_fail(
+		err, PHIAL_USAGE, 0,
+		"a time is given in UTC (2027-02-19 or 2027-02-19T12:00:00Z) or as before "
+		"now (-12h, -90d, -4w)");
+}
+
+enum phial_status phial_cli_parse_not_after(const char *text, int64_t now_s, int64_t *ret_seconds,
+					    struct phial_error *err)
+{
 	int64_t seconds;
 
-	if (parse_span(span, &seconds)) {
+	if (parse_span(phial_span_of(text), "+", &seconds)) {
 		seconds += now_s;
-	} else {
-		if (span.length == strlen("2027-02-19")) {
-			(void)snprintf(with_time, sizeof(with_time), "%sT00:00:00Z", text);
-			span = phial_span_of(with_time);
-		}
-		if (!phial_parse_time(span, &seconds)) {
-			return phial_fail(
-				err, PHIAL_USAGE, 0,
-				"--not-after takes a time in UTC (2027-02-19 or "
-				"2027-02-19T12:00:00Z) or one from now (+12h, +90d, +4w)");
-		}
+	} else if (!parse_date(text, &seconds)) {
+		return phial_fail(err, PHIAL_USAGE, 0,
+				  "--not-after takes a time in UTC (2027-02-19 or "
+				  "2027-02-19T12:00:00Z) or one from now (+12h, +90d, +4w)");
 	}
 	if (seconds <= now_s || seconds > LAST_TIME_S) {
 		return phial_fail(err, PHIAL_USAGE, 0,

@@ -32,6 +32,14 @@ PHIAL_CHECKED enum phial_status phial_cli_parse_not_after(const char *text, int6
 							  int64_t *ret_seconds,
 							  struct phial_error *err);
 
+/*
+ * Parse --since: a date or a time as above, or "-90d", "-12h", "-4w" before now. now_s: seconds since
+ * 1970. Returns PHIAL_OK, or PHIAL_USAGE for anything else.
+ */
+PHIAL_CHECKED enum phial_status phial_cli_parse_since(const char *text, int64_t now_s,
+						      int64_t *ret_seconds,
+						      struct phial_error *err);
+
 /* Print text of others with everything but printable ASCII as \xNN. */
 void phial_cli_print_safe(FILE *out, const char *text);
 

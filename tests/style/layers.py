@@ -7,7 +7,7 @@ import re
 from _source import Tap, files, read, without_comments
 
 # A room includes itself and rooms to its left. Doors stand on top and know no other door.
-ROOMS = ["base", "crypt", "sealed", "json", "store", "keyring", "oci", "policy", "mount", "wire",
+ROOMS = ["base", "crypt", "sealed", "json", "store", "audit", "keyring", "oci", "policy", "mount", "wire",
          "inject", "host"]
 # Doors that are linked with less than everything (static, or inside a container).
 DOORS = {"agent": ROOMS, "cli": ROOMS, "hook": ["base", "mount", "wire", "inject"],
