@@ -18,7 +18,6 @@
 #include "base/capability.h"
 #include "base/cleanup.h"
 #include "host/file.h"
-#include "wire/init_protocol.h"
 
 #define BARE_MAX 4096
 
@@ -395,10 +394,6 @@ static void search_mounts(struct search *search, struct phial_bare_grant *grant,
 	struct phial_mount_line line;
 
 	while (search->count < BARE_MAX && phial_mountinfo_next(&rest, &line)) {
-		/* There it is phial-init's, and is covered by nothing. */
-		if (phial_span_is(line.place, PHIAL_INIT_GRANT_DIR)) {
-			continue;
-		}
 		if (workload_of(line.root, search->workload_dir, grant->workload) &&
 		    phial_span_copy(line.place, grant->place, sizeof(grant->place)) &&
 		    !is_covered(rest, line.place)) {

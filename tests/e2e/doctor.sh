@@ -72,7 +72,8 @@ within 5 no_containers
 bundle --user 1000 --mount "$RUN_DIR/workload/web:/run/phial:ro" --dir /run/phial --file "$INIT:/phial-init" \
 	--edit "$SECCOMP" -- /phial-init --env db -- sleep 600
 start_container
-if within 10 test "$(grade)" = "['weak']"; then
+is_weak() { [ "$(grade)" = "['weak']" ]; }
+if within 10 is_weak; then
 	ok "phial-init --env: weak"
 else
 	not_ok "phial-init --env: weak"
