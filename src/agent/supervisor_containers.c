@@ -10,11 +10,18 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "agent/link.h"
 #include "agent/log.h"
 #include "base/cleanup.h"
+
+/*
+ * From a container's end to the wipe. sendfile(2) and splice(2) put a file's own pages into a
+ * pipe: overwritten at once, the last words of `cat /run/secrets/x` would reach its reader as zeros.
+ */
+#define WIPE_DELAY_S 1
 
 enum phial_status containers_start_filler(struct supervisor *supervisor, struct phial_error *err)
 {
@@ -113,7 +120,7 @@ static void remove_container(struct supervisor *supervisor, struct container *co
 		link = &(*link)->next;
 	}
 	*link = container->next;
-	phial_close_fd(&container->pidfd);
+	phial_close_fd(&container->exit_fd);
 	phial_close_fd(&container->mount_fd);
 	free(container);
 	supervisor_send_event(supervisor, PHIAL_LINK_EXITED, &record, sizeof(record));
@@ -147,7 +154,7 @@ enum phial_status containers_fill(struct supervisor *supervisor, const struct ph
 	}
 	container->watch.kind = WATCH_CONTAINER;
 	container->number = ++supervisor->last_number;
-	container->pidfd = pidfd;
+	container->exit_fd = pidfd;
 	container->mount_fd = frame->fds[1];
 	enum phial_status status = supervisor_watch(supervisor, pidfd, &container->watch, err);
 
@@ -189,14 +196,31 @@ void containers_wipe(struct supervisor *supervisor, uint64_t number)
 	}
 }
 
+/* Have the container's watch fire once more. Returns false if that cannot be had. */
+static bool watch_timer(struct supervisor *supervisor, struct container *container)
+{
+	const struct itimerspec delay = { .it_value = { .tv_sec = WIPE_DELAY_S } };
+	struct phial_error err;
+
+	phial_close_fd(&container->exit_fd);
+	container->exit_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	return container->exit_fd >= 0 &&
+	       timerfd_settime(container->exit_fd, 0, &delay, NULL) == 0 &&
+	       supervisor_watch(supervisor, container->exit_fd, &container->watch, &err) ==
+		       PHIAL_OK;
+}
+
 void containers_on_exit(struct supervisor *supervisor, struct container *container)
 {
-	/* A pidfd stays readable for good: look once. */
-	(void)epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, container->pidfd, NULL);
+	/* Both stay readable for good: look once. */
+	(void)epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, container->exit_fd, NULL);
+	bool is_first = !container->has_exited;
+
 	container->has_exited = true;
-	if (!container->must_wipe) {
-		wipe(supervisor, container);
+	if (container->must_wipe || (is_first && watch_timer(supervisor, container))) {
+		return;
 	}
+	wipe(supervisor, container);
 }
 
 /* Take a filler's answer; a filler that died without one has failed. */

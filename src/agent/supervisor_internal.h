@@ -42,7 +42,7 @@ struct filler {
 struct container {
 	struct watch watch;
 	uint64_t number;
-	int pidfd;
+	int exit_fd; /* its pidfd; once it has exited, the timer of its wipe */
 	int mount_fd;
 	struct filler *filler; /* working on it, or NULL */
 	bool has_exited;

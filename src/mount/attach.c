@@ -150,13 +150,13 @@ static bool is_memory(int fd, bool *ret_is_read_only)
  * True for a tmpfs that nobody has mounted on the host: engines give containers with a read-only
  * root one on /run. Asked of memory only, because elsewhere a device number may not say it.
  */
-static bool is_container_memory(const struct walk *walk, const struct phial_place *place)
+static bool is_container_memory(const struct walk *walk, const struct phial_place *place,
+				bool *ret_is_read_only)
 {
 	phial_auto_free uint8_t *text = NULL;
 	size_t length = 0;
-	bool is_read_only;
 
-	return is_memory(walk->fd, &is_read_only) &&
+	return is_memory(walk->fd, ret_is_read_only) &&
 	       read_mountinfo(walk->target->own_mountinfo_fd, &text, &length, NULL) == PHIAL_OK &&
 	       !phial_mountinfo_has_device((const char *)text, length, place->device);
 }
@@ -184,11 +184,13 @@ static enum phial_status make_directory(const struct walk *walk, const char *nam
 					struct phial_error *err)
 {
 	struct phial_place place;
+	bool is_read_only;
 
 	if (!phial_place_look(walk->fd, "", &place)) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "target %s", walk->path);
 	}
-	if (place.mount_id != walk->root_mount_id && !is_container_memory(walk, &place)) {
+	if (place.mount_id != walk->root_mount_id &&
+	    !is_container_memory(walk, &place, &is_read_only)) {
 		return phial_fail(err, PHIAL_REFUSED, 0,
 				  "target %s: \"%s\" does not exist and lies on a volume; make it "
 				  "there, or grant by a bind mount on the target",
@@ -319,11 +321,11 @@ static enum phial_status check_not_shared(const struct walk *walk, uint64_t moun
 }
 
 /* What secrets leave behind that were wiped: nothing is in it, and nobody could put anything. */
-static bool is_spent(const struct walk *walk)
+static bool is_spent(const struct walk *walk, const struct phial_place *place)
 {
 	bool is_read_only = false;
 
-	return is_memory(walk->fd, &is_read_only) && is_read_only &&
+	return is_container_memory(walk, place, &is_read_only) && is_read_only &&
 	       check_empty(walk, NULL) == PHIAL_OK;
 }
 
@@ -342,7 +344,7 @@ static enum phial_status check_target(const struct walk *walk,
 		place.is_mount_root && grant.inode != 0 && phial_place_is_same_file(&place, &grant);
 	enum phial_status status = PHIAL_OK;
 
-	if (!options->may_over && !is_grant && !(place.is_mount_root && is_spent(walk))) {
+	if (!options->may_over && !is_grant && !(place.is_mount_root && is_spent(walk, &place))) {
 		status = place.is_mount_root
 				 ? phial_fail(err, PHIAL_REFUSED, 0,
 					      "target %s: something else is mounted there (policy "

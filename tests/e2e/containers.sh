@@ -86,6 +86,7 @@ h[1]["args"][h[1]["args"].index("web")] = "mail"' -- sh -c "$REPORT"
 }
 
 test_without_grant() {
+	within 5 no_containers # the last one's end is in the log
 	mark_log
 	bundle -- sh -c 'ls -A /run/secrets; echo STARTED'
 	run
@@ -175,6 +176,27 @@ test_odd_secrets() {
 100" "$runtime: 100 secrets, each its own, all of the container's user"
 }
 
+# Ended, though nobody may have reaped it yet.
+has_ended() { ! grep -Eq '^State:[[:space:]]+[^ZX[:space:]]' "/proc/$1/status" 2>/dev/null; }
+
+# sendfile(2) puts the file's own pages into the pipe: what nobody has read yet when the container
+# ends must not be wiped under the reader's hands.
+test_last_output() {
+	local pipe=$WORK/last-output-$runtime output
+	bundle --grant sizes -- cat /run/secrets/size-1 /run/secrets/size-32478
+	mkfifo "$pipe"
+	exec 9<>"$pipe"
+	new_container "$runtime"
+	runtime "$runtime" create --bundle "$B" --pid-file "$B/pid" "$CONTAINER" \
+		</dev/null >&9 2>"$B/output" || bail "$(cat "$B/output")"
+	runtime "$runtime" start "$CONTAINER"
+	within 10 has_ended "$(cat "$B/pid")"
+	output=$(head -c 32479 <&9 | sha256sum)
+	exec 9<&-
+	is "$output" "$(cd "$WORK" && cat size-1 size-32478 | sha256sum)" \
+		"$runtime: what a container has sent out at its end arrives whole"
+}
+
 main() {
 	local runtime
 	make_odd_secrets
@@ -185,6 +207,7 @@ main() {
 		test_without_grant
 		test_side_by_side
 		test_odd_secrets
+		test_last_output
 	done
 }
 
