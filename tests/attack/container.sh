@@ -180,7 +180,7 @@ test_same_id() {
 	is "$(inside sha256sum /run/secrets/db | cut -c-64)" "$(sha "$NEIGHBOUR")" \
 		"X-07 a third has what it was granted, not what the first was ($runtime)"
 	within 5 only_mail
-	is "$(status_of '[c["workload"] for c in s["containers"]]')" "['mail']" \
+	soon '[c["workload"] for c in s["containers"]]' "['mail']" \
 		"X-07 status knows the third only ($runtime)"
 	runtime_stop "$runtime" "$ID"
 	within 5 no_containers

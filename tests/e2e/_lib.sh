@@ -58,6 +58,13 @@ within_log() {
 status_json() { "$PHIAL" status --json --run-dir "$RUN_DIR"; }
 # status_of EXPRESSION: Python on the status document `s`
 status_of() { status_json | python3 -c "import json, sys; s = json.load(sys.stdin); print($1)"; }
+# soon EXPRESSION VALUE DESCRIPTION: passes once the status document says so; what has ended stays
+# in it until it is wiped, a second later
+soon() {
+	within 5 status_is "$1" "$2"
+	is "$(status_of "$1")" "$2" "$3"
+}
+status_is() { [ "$(status_of "$1")" = "$2" ]; }
 no_containers() { [ "$(status_of 'len(s["containers"])')" = 0 ]; }
 
 # refused PATTERN DESCRIPTION...: after `run`: nothing of the container ran, and the agent's log

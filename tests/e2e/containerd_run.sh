@@ -58,7 +58,7 @@ test_life() {
 	check "$wrapper: a container without a grant beside it" c -d bb "$ID" sleep 600
 	is "$(ctr task exec --exec-id e1 "$ID" ls -A /run </dev/null)" "" \
 		"$wrapper: has no secrets"
-	is "$(status_of '[c["id"] for c in s["containers"]]')" "['$other']" \
+	soon '[c["id"] for c in s["containers"]]' "['$other']" \
 		"$wrapper: the agent knows the one with a grant"
 	sweep "$wrapper: the value is nowhere else" "$CANARY" --no-swap
 	ctr task rm -f "$ID" >/dev/null 2>&1

@@ -122,12 +122,12 @@ test_side_by_side() {
 	is "$(host_mounts)" "$before" "$runtime: G2 the host's mount table, while both run"
 	sweep "$runtime: G3 the first secret is nowhere else, while both run" "$FIRST"
 	sweep "$runtime: G3 nor the second" "$SECOND"
-	is "$(status_of 'sorted((c["workload"], c["state"]) for c in s["containers"])')" \
+	soon 'sorted((c["workload"], c["state"]) for c in s["containers"])' \
 		"[('mail', 'running'), ('web', 'running')]" "$runtime: status shows both"
 	runtime_stop "$runtime" "$first_id"
 	within_log "container $first_id is gone, its secrets are wiped" \
 		"$runtime: G7 the first exits and is wiped"
-	is "$(status_of '[c["workload"] for c in s["containers"]]')" "['mail']" \
+	soon '[c["workload"] for c in s["containers"]]' "['mail']" \
 		"$runtime: G7 status shows the other one only"
 	is "$(inside sha256sum /run/secrets/db | cut -c-64)" "$(sha "$SECOND")" \
 		"$runtime: the other one keeps its secret"

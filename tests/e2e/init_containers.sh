@@ -126,9 +126,9 @@ db
 db
 only
 1" "$runtime, side by side: mail has its own secrets alone"
-	is "$(status_of '" ".join(sorted(c["workload"] for c in s["containers"]))')" "mail web" \
+	soon '" ".join(sorted(c["workload"] for c in s["containers"]))' "mail web" \
 		"$runtime: status lists both"
-	is "$(status_of '[c["workload"] for c in s["containers"] if c.get("weak")]')" "['mail']" \
+	soon '[c["workload"] for c in s["containers"] if c.get("weak")]' "['mail']" \
 		"$runtime: status shows the one with --env as weak"
 	is "$(host_mounts)" "" "$runtime: the host's mount table shows neither"
 	runtime "$runtime" kill "${first[0]}" TERM

@@ -23,7 +23,7 @@ test_starts() {
 	replace_secret
 	check "$runtime: podman restart" pod restart -t 0 web
 	check "$runtime: ... brings a fresh mount, with the value of now" has_value web
-	is "$(status_of '[c["workload"] for c in s["containers"]]')" "['web']" \
+	soon '[c["workload"] for c in s["containers"]]' "['web']" \
 		"$runtime: ... and the agent counts one container"
 	check "$runtime: podman stop" pod stop -t 0 web
 	within_log "is gone, its secrets are wiped" "$runtime: ... wipes"

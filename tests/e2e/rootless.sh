@@ -151,7 +151,7 @@ test_side_by_side() {
 	check "$runtime: mail starts" pod run -d --name mail --userns keep-id "$(grant mail)" bb sleep 600
 	is "$(secret_of web)" "$(sha "$FIRST")" "$runtime: G1 exec: the first has its own secret"
 	is "$(secret_of mail)" "$(sha "$SECOND")" "$runtime: G1 exec: the second has its own"
-	is "$(status_of 'sorted((c["workload"], c["state"], c["mount"]) for c in s["containers"])')" \
+	soon 'sorted((c["workload"], c["state"], c["mount"]) for c in s["containers"])' \
 		"[('mail', 'running', 'ramfs'), ('web', 'running', 'ramfs')]" "$runtime: status shows both"
 	sweep "$runtime: G3 the first secret is nowhere else, while both run" "$FIRST"
 	sweep "$runtime: G3 nor the second" "$SECOND"
