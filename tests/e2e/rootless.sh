@@ -137,6 +137,7 @@ test_owners() {
 }
 
 test_without_grant() {
+	within 5 no_user_containers # the last one's end is in the log
 	mark_log
 	is "$(pod run --rm -v "$USER_HOME/hooks:/hooks:ro" bb echo fine 2>&1)" fine \
 		"$runtime: a container without a grant runs"
@@ -146,6 +147,7 @@ test_without_grant() {
 # Two workloads side by side; then each is taken down.
 test_side_by_side() {
 	local pid
+	within 5 no_user_containers # the last one's end is in the log
 	mark_log
 	check "$runtime: web starts" pod run -d --name web --user 1000 "$(grant web)" bb sleep 600
 	check "$runtime: mail starts" pod run -d --name mail --userns keep-id "$(grant mail)" bb sleep 600
