@@ -90,6 +90,15 @@ def test_parent_keeps_nothing():
     os.close(reader)
 
 
+def has_ended(pid):
+    """Also when nobody has reaped it yet."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+            return re.search(r"^State:\tZ", status.read(), re.M) is not None
+    except (FileNotFoundError, ProcessLookupError):  # the latter between open and read
+        return True
+
+
 def test_death():
     """Whoever ends phial-init by its parent's death meant the command."""
     script = f"exec {INIT} --no-secrets sleep 1000"
@@ -107,9 +116,8 @@ def test_death():
         pid = int(wait_until(sleeper))
         parent.stdin.close()
         parent.wait()
-        gone = wait_until(lambda: not os.path.exists(f"/proc/{pid}") or
-                          re.search(r"^State:\tZ", open(f"/proc/{pid}/status").read(), re.M))
-        result(gone, "with phial-init, by its parent's death signal, the command goes too")
+        result(wait_until(lambda: has_ended(pid)),
+               "with phial-init, by its parent's death signal, the command goes too")
 
 
 def test_pid_variables():
