@@ -187,6 +187,35 @@ static enum phial_status check(const char *text, struct phial_error *err)
 	return status;
 }
 
+/*
+ * Follow the keys of path for as long as there are objects with them. ret_place: of the last key
+ * that was looked for; ret_known: how many keys were found before it.
+ */
+static enum phial_status find(const char *text, const char *const *path, size_t depth,
+			      struct place *ret_place, size_t *ret_known, struct phial_error *err)
+{
+	size_t known = 0;
+	enum phial_status status = check(text, err);
+
+	assert(depth >= 1 && depth <= PHIAL_JSON_EDIT_DEPTH_MAX);
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	struct place place = look(text, skip_space(text, 0), path[0]);
+
+	while (place.is_found && known + 1 < depth) {
+		if (text[place.member.value] != '{') {
+			return phial_fail(err, PHIAL_MALFORMED, 0, "\"%s\" is no object",
+					  path[known]);
+		}
+		known++;
+		place = look(text, place.member.value, path[known]);
+	}
+	*ret_place = place;
+	*ret_known = known;
+	return PHIAL_OK;
+}
+
 /* A key that is written with escapes is not found, and would be there twice now. */
 static enum phial_status hand_out(struct phial_text *out, char **ret_text, struct phial_error *err)
 {
@@ -208,26 +237,17 @@ enum phial_status phial_json_edit_set(const char *text, const char *const *path,
 				      const char *value, char **ret_text, struct phial_error *err)
 {
 	phial_auto_text struct phial_text out = { .max = DOCUMENT_MAX_BYTES };
-	enum phial_status status = check(text, err);
+	struct place place;
+	size_t known;
+	enum phial_status status = find(text, path, depth, &place, &known, err);
 
-	assert(depth >= 1 && depth <= PHIAL_JSON_EDIT_DEPTH_MAX);
 	if (status != PHIAL_OK) {
 		return status;
-	}
-	struct place place = look(text, skip_space(text, 0), path[0]);
-	size_t i = 0;
-
-	while (place.is_found && i + 1 < depth) {
-		if (text[place.member.value] != '{') {
-			return phial_fail(err, PHIAL_MALFORMED, 0, "\"%s\" is no object", path[i]);
-		}
-		i++;
-		place = look(text, place.member.value, path[i]);
 	}
 	if (place.is_found) {
 		replace(&out, text, place.member.value, place.member.end, value);
 	} else {
-		add_new_member(&out, text, &place, path + i, depth - i, value);
+		add_new_member(&out, text, &place, path + known, depth - known, value);
 	}
 	return hand_out(&out, ret_text, err);
 }
@@ -236,20 +256,12 @@ enum phial_status phial_json_edit_remove(const char *text, const char *const *pa
 					 char **ret_text, struct phial_error *err)
 {
 	phial_auto_text struct phial_text out = { .max = DOCUMENT_MAX_BYTES };
-	enum phial_status status = check(text, err);
+	struct place place;
+	size_t known;
+	enum phial_status status = find(text, path, depth, &place, &known, err);
 
-	assert(depth >= 1 && depth <= PHIAL_JSON_EDIT_DEPTH_MAX);
 	if (status != PHIAL_OK) {
 		return status;
-	}
-	struct place place = look(text, skip_space(text, 0), path[0]);
-
-	for (size_t i = 1; i < depth && place.is_found; i++) {
-		if (text[place.member.value] != '{') {
-			return phial_fail(err, PHIAL_MALFORMED, 0, "\"%s\" is no object",
-					  path[i - 1]);
-		}
-		place = look(text, place.member.value, path[i]);
 	}
 	if (!place.is_found) {
 		phial_text_add(&out, "%s", text);
