@@ -62,19 +62,9 @@ bool phial_doctor_find(const struct phial_doctor *doctor, const char *name,
 
 /* --- what programs print ------------------------------------------------------------------ */
 
-static enum phial_status start_program(const char *const argv[], int output_fd, pid_t *ret_child,
-				       struct phial_error *err)
+static bool start_program(const char *const argv[], int output_fd, pid_t *ret_child)
 {
-	static char path[] = "PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
-	static char locale[] = "LC_ALL=C";
-	char *environment[] = { path, locale, NULL };
-	char *arguments[16] = { NULL };
 	posix_spawn_file_actions_t actions;
-
-	for (size_t i = 0; argv[i] && i + 1 < PHIAL_COUNT(arguments); i++) {
-		memcpy(&arguments[i], &argv[i],
-		       sizeof(arguments[i])); /* posix_spawn() lacks a const */
-	}
 	int failed = posix_spawn_file_actions_init(&actions);
 
 	if (failed == 0) {
@@ -84,12 +74,11 @@ static enum phial_status start_program(const char *const argv[], int output_fd, 
 		failed |= posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null",
 							   O_WRONLY, 0);
 		if (failed == 0) {
-			failed = posix_spawn(ret_child, argv[0], &actions, NULL, arguments,
-					     environment);
+			failed = phial_setup_spawn(argv, &actions, ret_child, NULL) != PHIAL_OK;
 		}
 		posix_spawn_file_actions_destroy(&actions);
 	}
-	return failed == 0 ? PHIAL_OK : phial_fail(err, PHIAL_SYSTEM, failed, "run %s", argv[0]);
+	return failed == 0;
 }
 
 static int64_t now_ms(void)
@@ -135,7 +124,7 @@ bool phial_doctor_run_all(const struct phial_doctor *doctor, const char *const a
 		return false;
 	}
 	read_fd = pair[0];
-	bool is_running = start_program(argv, pair[1], &child, NULL) == PHIAL_OK;
+	bool is_running = start_program(argv, pair[1], &child);
 
 	close(pair[1]);
 	if (!is_running) {

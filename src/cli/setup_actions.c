@@ -281,13 +281,29 @@ static void say_command(const struct phial_setup *setup, const char *const argv[
 	fflush(stdout); /* before what the program itself prints */
 }
 
-enum phial_status phial_setup_run(const struct phial_setup *setup, const char *const argv[],
-				  struct phial_error *err)
+enum phial_status phial_setup_spawn(const char *const argv[],
+				    const posix_spawn_file_actions_t *actions, pid_t *ret_child,
+				    struct phial_error *err)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
 	static char locale[] = "LC_ALL=C";
 	char *environment[] = { path, locale, NULL };
 	char *arguments[16] = { NULL };
+
+	for (size_t i = 0; argv[i] && i + 1 < PHIAL_COUNT(arguments); i++) {
+		memcpy(&arguments[i], &argv[i],
+		       sizeof(arguments[i])); /* posix_spawn() lacks a const */
+	}
+	int failed = posix_spawnp(ret_child, argv[0], actions, NULL, arguments, environment);
+
+	return failed == 0 ? PHIAL_OK
+			   : phial_fail(err, failed == ENOENT ? PHIAL_NOT_FOUND : PHIAL_SYSTEM,
+					failed, "run %s", argv[0]);
+}
+
+enum phial_status phial_setup_run(const struct phial_setup *setup, const char *const argv[],
+				  struct phial_error *err)
+{
 	int status;
 	pid_t child;
 
@@ -295,15 +311,10 @@ enum phial_status phial_setup_run(const struct phial_setup *setup, const char *c
 	if (setup->only_print) {
 		return PHIAL_OK;
 	}
-	for (size_t i = 0; argv[i] && i + 1 < PHIAL_COUNT(arguments); i++) {
-		memcpy(&arguments[i], &argv[i],
-		       sizeof(arguments[i])); /* posix_spawn() lacks a const */
-	}
-	int failed = posix_spawnp(&child, argv[0], NULL, NULL, arguments, environment);
+	enum phial_status started = phial_setup_spawn(argv, NULL, &child, err);
 
-	if (failed != 0) {
-		return phial_fail(err, failed == ENOENT ? PHIAL_NOT_FOUND : PHIAL_SYSTEM, failed,
-				  "run %s", argv[0]);
+	if (started != PHIAL_OK) {
+		return started;
 	}
 	while (waitpid(child, &status, 0) < 0) {
 		if (errno != EINTR) {

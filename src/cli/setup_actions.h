@@ -6,6 +6,7 @@
 #ifndef PHIAL_CLI_SETUP_ACTIONS_H
 #define PHIAL_CLI_SETUP_ACTIONS_H
 
+#include <spawn.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -74,8 +75,16 @@ PHIAL_CHECKED enum phial_status phial_setup_remove(const struct phial_setup *set
 						   const char *path, struct phial_error *err);
 
 /*
- * Run a program, found in the usual folders, with a clean environment, and wait for it. argv:
- * ends with NULL. Returns PHIAL_OK when it exits 0; PHIAL_NOT_FOUND when there is none;
+ * Start a program, found along PATH, with a clean environment. argv: ends with NULL, at most 15.
+ * actions: for its descriptors, or NULL. Returns PHIAL_OK; PHIAL_NOT_FOUND when there is none;
+ * PHIAL_SYSTEM. See posix_spawn(3).
+ */
+PHIAL_CHECKED enum phial_status phial_setup_spawn(const char *const argv[],
+						  const posix_spawn_file_actions_t *actions,
+						  pid_t *ret_child, struct phial_error *err);
+
+/*
+ * Run a program, as phial_setup_spawn() starts it, and wait for it. argv: ends with NULL. Returns PHIAL_OK when it exits 0; PHIAL_NOT_FOUND when there is none;
  * PHIAL_SYSTEM with its exit code.
  */
 PHIAL_CHECKED enum phial_status phial_setup_run(const struct phial_setup *setup,
