@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Frame header and hook protocol records. The first byte chooses the decoder; what a decoder
+ * Frame header and records of the hook's and phial-init's protocols. The first byte chooses the decoder; what a decoder
  * accepts must lie wholly inside the input. No sockets here.
  */
 #include <stdint.h>
@@ -9,6 +9,7 @@
 
 #include "wire/frame.h"
 #include "wire/hook_protocol.h"
+#include "wire/init_protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -90,10 +91,34 @@ static void fuzz_result(const uint8_t *data, size_t size, struct phial_error *er
 	}
 }
 
+static void fuzz_init_ask(const uint8_t *data, size_t size, struct phial_error *err)
+{
+	struct phial_init_ask ask;
+
+	if (phial_init_decode_ask(data, size, &ask, err) == PHIAL_OK) {
+		must(size == sizeof(ask) && ask.version == PHIAL_INIT_VERSION &&
+		     ask.uid != UINT32_MAX && ask.gid != UINT32_MAX);
+	}
+}
+
+static void fuzz_init_answer(const uint8_t *data, size_t size, struct phial_error *err)
+{
+	static struct phial_init_answer answer;
+	uint8_t whole[sizeof(answer)] = { 0 };
+
+	memcpy(whole, data, size < sizeof(whole) ? size : sizeof(whole));
+	if (phial_init_decode_answer(whole, sizeof(whole), &answer, err) == PHIAL_OK) {
+		must(strlen(answer.target) < sizeof(answer.target) &&
+		     strlen(answer.text) < sizeof(answer.text));
+		must(answer.status == PHIAL_OK ? answer.target[0] == '/' : answer.text[0] != '\0');
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const decoders[])(const uint8_t *, size_t, struct phial_error *) = {
-		fuzz_header, fuzz_start, fuzz_verdict, fuzz_mount, fuzz_result, fuzz_created,
+		fuzz_header, fuzz_start,   fuzz_verdict,  fuzz_mount,
+		fuzz_result, fuzz_created, fuzz_init_ask, fuzz_init_answer,
 	};
 	struct phial_error err;
 
