@@ -263,6 +263,14 @@ trap 'exit 143' TERM HUP
 # busybox_bundle DIR [options] [-- COMMAND...]: see tests/tools/bundle.py --help
 busybox_bundle() { python3 "$ROOT/tests/tools/bundle.py" "$@"; }
 
+# busybox_tar FILE [options]: the root file system of such a bundle, for engines to import
+busybox_tar() {
+	local file=$1
+	shift
+	busybox_bundle "$file.bundle" "$@" && tar -C "$file.bundle/rootfs" -cf "$file" . &&
+		rm -rf "$file.bundle"
+}
+
 # True where crun refuses to run: cgroup v1 with a v2 hierarchy that owns controllers.
 cgroup_is_hybrid() {
 	[ -n "$(cat /sys/fs/cgroup/unified/cgroup.controllers 2>/dev/null)" ]

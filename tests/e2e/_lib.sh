@@ -10,6 +10,33 @@
 # hashes: a value that a container printed would lie in files and pipes for the sweep to find.
 sha() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
 
+# two_secrets: a store with the secret $FIRST of workload web and $SECOND of mail, each named db
+two_secrets() {
+	FIRST=$(canary)
+	SECOND=$(canary)
+	make_store
+	seal web/db "$FIRST"
+	seal mail/db "$SECOND"
+}
+
+# What a container says of its secret: owner and mode, hash, its mount.
+# shellcheck disable=SC2016
+REPORT='stat -L -c "owner %u:%g %a" /run/secrets/db
+	sha256sum </run/secrets/db
+	grep " /run/secrets " /proc/self/mountinfo | tail -n 1
+	echo STARTED'
+MOUNT_FLAGS='ro,nosuid,nodev,noexec[^ ]* - (tmpfs [^ ]+ [^ ]*noswap|ramfs)'
+
+# reports_first OWNER DESCRIPTION...: $OUTPUT is $REPORT of $FIRST, a file of that user's
+reports_first() {
+	local owner=$1
+	shift
+	is "$(sed -n '1p;2p' <<<"$OUTPUT" | cut -c-64)" "owner $owner 400
+$(sha "$FIRST")" "$*: owner, mode and content"
+	like "$(sed -n 3p <<<"$OUTPUT")" "$MOUNT_FLAGS" "$*: flags of the mount"
+	unlike "$OUTPUT" "shared:" "$*: the mount is private"
+}
+
 # bundle [option...] [-- COMMAND...]: a new bundle in $B with the hook for this test's agent;
 # the options are those of bundle.py.
 bundle() {

@@ -8,25 +8,13 @@
 # shellcheck source=../engines/podman.sh
 . "$ROOT/tests/engines/podman.sh"
 
-MOUNT_FLAGS='ro,nosuid,nodev,noexec[^ ]* - (tmpfs [^ ]+ [^ ]*noswap|ramfs)'
-# What a container says of its secret: owner and mode, hash, its mount.
-# shellcheck disable=SC2016
-REPORT='stat -L -c "owner %u:%g %a" /run/secrets/db
-	sha256sum </run/secrets/db
-	grep " /run/secrets " /proc/self/mountinfo | tail -n 1
-	echo STARTED'
-
 # podman_with_agent ARGUMENT...: the arguments are the test's own. An image bb, an agent with the
 # secrets $FIRST of web and $SECOND of mail, its hook for Podman.
 podman_with_agent() {
 	need_root
 	need runc busybox python3 nsenter
 	podman_setup "$@"
-	FIRST=$(canary)
-	SECOND=$(canary)
-	make_store
-	seal web/db "$FIRST"
-	seal mail/db "$SECOND"
+	two_secrets
 	start_agent || bail "the agent does not start"
 	podman_image bb
 	podman_hook --run-dir "$RUN_DIR"
@@ -55,10 +43,7 @@ arrives() {
 	local owner=$1 description=$2
 	shift 2
 	run_pod "$@" "$(grant web)" bb sh -c "$REPORT"
-	is "$(sed -n '1p;2p' <<<"$OUTPUT" | cut -c-64)" "owner $owner 400
-$(sha "$FIRST")" "$runtime, $description: owner, mode and content"
-	like "$(sed -n 3p <<<"$OUTPUT")" "$MOUNT_FLAGS" "$runtime, $description: flags of the mount"
-	unlike "$OUTPUT" "shared:" "$runtime, $description: the mount is private"
+	reports_first "$owner" "$runtime, $description"
 }
 
 # start_pod NAME ARGUMENT...: `podman run -d`; its first process is $CONTAINER_PID

@@ -7,11 +7,7 @@
 . "$(dirname "$0")/_lib.sh"
 need_root
 need busybox python3 runc
-WEB=$(canary)
-MAIL=$(canary)
-make_store
-seal web/db "$WEB"
-seal mail/db "$MAIL"
+two_secrets
 RUN_DIR=$WORK/run
 BOOT=$WORK/tree/var/lib/phial/workload
 mkdir -p "$(dirname "$BOOT")" "$WORK/tree/etc/tmpfiles.d" "$WORK/tree/run"
@@ -72,9 +68,9 @@ for runtime in $(runtimes); do
 	check "$runtime: containers that start before the agent wait for it" kill -0 "$first_pid" "$second_pid"
 	start_agent --boot-dir "$BOOT" || bail "no agent"
 	wait "$first_pid"
-	is "$?$(cut -c-64 "$WORK/first")" "0$(sha "$WEB")" "$runtime: ... and then have their secrets"
+	is "$?$(cut -c-64 "$WORK/first")" "0$(sha "$FIRST")" "$runtime: ... and then have their secrets"
 	wait "$second_pid"
-	is "$?$(cut -c-64 "$WORK/second")" "0$(sha "$MAIL")" "$runtime: ... each its own"
+	is "$?$(cut -c-64 "$WORK/second")" "0$(sha "$SECOND")" "$runtime: ... each its own"
 	rm "$WORK/first" "$WORK/second"
 	stop_agent
 	as_at_boot
@@ -109,6 +105,6 @@ else
 	skip "systemd-analyze is not installed" "systemd-analyze finds no fault in it"
 fi
 
-sweep "G3 the first secret is nowhere" "$WEB"
-sweep "G3 nor the second" "$MAIL"
+sweep "G3 the first secret is nowhere" "$FIRST"
+sweep "G3 nor the second" "$SECOND"
 finish

@@ -17,9 +17,7 @@ device_arrives() {
 	local owner=$1 description=$2
 	shift 2
 	run_pod "$@" bb sh -c "$REPORT"
-	is "$(sed -n '1p;2p' <<<"$OUTPUT" | cut -c-64)" "owner $owner 400
-$(sha "$FIRST")" "$runtime, $description: owner, mode and content"
-	like "$(sed -n 3p <<<"$OUTPUT")" "$MOUNT_FLAGS" "$runtime, $description: flags of the mount"
+	reports_first "$owner" "$runtime, $description"
 }
 
 # device_refused PATTERN DESCRIPTION podman-option...

@@ -7,30 +7,15 @@
 need_root
 need runc busybox python3 nsenter
 
-FIRST=$(canary)
-SECOND=$(canary)
-make_store
-seal web/db "$FIRST"
-seal mail/db "$SECOND"
+two_secrets
 start_agent || bail "the agent does not start"
-
-MOUNT_FLAGS='ro,nosuid,nodev,noexec[^ ]* - (tmpfs [^ ]+ [^ ]*noswap|ramfs)'
-# What a container says of its secret: owner and mode, hash, its mount.
-# shellcheck disable=SC2016
-REPORT='stat -L -c "owner %u:%g %a" /run/secrets/db
-	sha256sum </run/secrets/db
-	grep " /run/secrets " /proc/self/mountinfo | tail -n 1
-	echo STARTED'
 
 # arrives OWNER DESCRIPTION...: $B reports the secret of web
 arrives() {
 	local owner=$1
 	shift
 	run
-	is "$(sed -n '1p;2p' <<<"$OUTPUT" | cut -c-64)" "owner $owner 400
-$(sha "$FIRST")" "$runtime: $*: owner, mode and content"
-	like "$(sed -n 3p <<<"$OUTPUT")" "$MOUNT_FLAGS" "$runtime: $*: flags of the mount"
-	unlike "$OUTPUT" "shared:" "$runtime: $*: the mount is private"
+	reports_first "$owner" "$runtime: $*"
 }
 
 test_variants() {

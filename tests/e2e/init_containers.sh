@@ -7,18 +7,13 @@ need_root
 need runc busybox python3 nsenter
 PROBE=$BUILD/tests/probes/init_probe
 [ -x "$PROBE" ] || skip_all "the probes are not built (make probes)"
-FIRST=$(canary)
-SECOND=$(canary)
-MOUNT_FLAGS='ro,nosuid,nodev,noexec[^ ]* - (tmpfs [^ ]+ [^ ]*noswap|ramfs)'
 # shellcheck disable=SC2016
 REPORT='stat -L -c "owner %u:%g %a" $CREDENTIALS_DIRECTORY/db
 	sha256sum <$DB_FILE
 	grep " /run/secrets " /proc/self/mountinfo | tail -n 1
 	ls $CREDENTIALS_DIRECTORY'
 
-make_store
-seal web/db "$FIRST"
-seal mail/db "$SECOND"
+two_secrets
 seal mail/only "$SECOND"
 start_agent || bail "the agent does not start"
 

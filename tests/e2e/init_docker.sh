@@ -7,12 +7,7 @@
 need_root
 need runc busybox python3
 docker_setup "$@"
-FIRST=$(canary)
-SECOND=$(canary)
-
-make_store
-seal web/db "$FIRST"
-seal mail/db "$SECOND"
+two_secrets
 start_agent || bail "the agent does not start"
 docker_start
 docker_image bb

@@ -59,8 +59,7 @@ containerd_image() {
 	local name=$1 folder
 	shift
 	folder=$(mktemp -d -p "$CONTAINERD_DIR")
-	busybox_bundle "$folder/b" "$@" || bail "the image $name cannot be made"
-	tar -C "$folder/b/rootfs" -cf "$folder/layer.tar" .
+	busybox_tar "$folder/layer.tar" "$@" || bail "the image $name cannot be made"
 	python3 "$ROOT/tests/tools/oci_image.py" "$name" "$folder/layer.tar" "$folder/image.tar" ||
 		bail "the image $name cannot be packed"
 	ctr images import "$folder/image.tar" >"$folder/log" 2>&1 ||

@@ -74,8 +74,7 @@ docker_image() {
 	local name=$1 folder
 	shift
 	folder=$(mktemp -d -p "$DOCKER_DIR")
-	busybox_bundle "$folder/b" "$@" || bail "the image $name cannot be made"
-	tar -C "$folder/b/rootfs" -cf "$folder/image.tar" .
+	busybox_tar "$folder/image.tar" "$@" || bail "the image $name cannot be made"
 	docker import "$folder/image.tar" "$name" >"$folder/log" 2>&1 ||
 		bail "docker import: $(cat "$folder/log")"
 	rm -rf "$folder"

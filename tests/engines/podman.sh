@@ -78,8 +78,7 @@ podman_image() {
 	local name=$1 folder
 	shift
 	folder=$(mktemp -d -p "$PODMAN_DIR")
-	busybox_bundle "$folder/b" "$@" || bail "the image $name cannot be made"
-	tar -C "$folder/b/rootfs" -cf "$folder/image.tar" .
+	busybox_tar "$folder/image.tar" "$@" || bail "the image $name cannot be made"
 	podman import -q "$folder/image.tar" "$name" >"$folder/log" 2>&1 ||
 		bail "podman import: $(cat "$folder/log")"
 	rm -rf "$folder"

@@ -75,11 +75,11 @@ rootless_write_conf() {
 
 # rootless_image NAME: a busybox image for the user
 rootless_image() {
-	busybox_bundle "$WORK/image" || bail "the image $1 cannot be made"
-	tar -C "$WORK/image/rootfs" -cf "$WORK/image.tar" . && chmod 0644 "$WORK/image.tar"
+	busybox_tar "$WORK/image.tar" || bail "the image $1 cannot be made"
+	chmod 0644 "$WORK/image.tar"
 	as_user podman import -q "$WORK/image.tar" "$1" >"$WORK/import.log" 2>&1 ||
 		bail "podman import: $(cat "$WORK/import.log")"
-	rm -rf "$WORK/image" "$WORK/image.tar"
+	rm "$WORK/image.tar"
 }
 
 # What runs under the user's or its subordinate ids.
