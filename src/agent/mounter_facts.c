@@ -158,7 +158,8 @@ static enum phial_status look_at_process(const struct phial_mounter_job *job,
 	facts->pid = job->pid;
 	facts->start_time = target->start_time;
 	facts->mount_namespace = target->namespace_inode;
-	facts->capabilities = found.capabilities;
+	/* phial-init may have dropped the others itself, of a container that was started with them. */
+	facts->capabilities = found.capabilities | found.bounding;
 	facts->has_no_new_privileges = found.has_no_new_privileges;
 	facts->has_seccomp = found.has_seccomp;
 	facts->shares_network = found.shares_network_namespace;

@@ -190,6 +190,7 @@ bool phial_container_read_status(const char *status, struct phial_container_fact
 	ret_facts->uid = (uint32_t)uids[1];
 	/* Without no_new_privs a set-user-ID program in the image gets the whole bounding set. */
 	ret_facts->capabilities = permitted | (no_new_privileges != 0 ? 0 : bounding);
+	ret_facts->bounding = bounding;
 	ret_facts->reads_any_file = (effective & reads_any_file) != 0;
 	ret_facts->has_seccomp = seccomp != 0;
 	ret_facts->has_no_new_privileges = no_new_privileges != 0;

@@ -34,6 +34,7 @@ struct phial_container_facts {
 	bool joined_pid_namespace; /* of another container: it is not its first process */
 	uint32_t uid;		   /* effective, as the host counts */
 	uint64_t capabilities;	   /* those it has, and those that programs it starts can get */
+	uint64_t bounding;	   /* the most that it was ever meant to have */
 	bool reads_any_file;	   /* whoever it belongs to */
 	bool has_seccomp;
 	bool has_no_new_privileges;
