@@ -23,7 +23,7 @@ enum phial_link_type {
 	PHIAL_LINK_FILL,     /* phial_fill_part records; fds: pidfd, rw mount; answers a number */
 	PHIAL_LINK_GIVE,     /* as FILL, in a user's agent: the worker has written the files */
 	PHIAL_LINK_WIPE,     /* struct phial_link_container: wipe the mount and let go of it */
-	PHIAL_LINK_ALIVE,    /* struct phial_link_process; answers 1 or 0 */
+	PHIAL_LINK_ALIVE,    /* struct phial_link_process; 1 or 0, mount namespace */
 	PHIAL_LINK_MAPS,     /* struct phial_link_process; answers phial_link_maps in the pages */
 	PHIAL_LINK_QUOTA,    /* nothing; answers the agent's quota of keys */
 	PHIAL_LINK_RELOAD,   /* nothing: send STORE again */

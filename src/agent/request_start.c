@@ -360,10 +360,16 @@ static enum container_state find_container(const struct phial_worker *worker,
 					   const struct phial_record **ret_record)
 {
 	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		uint64_t now = 0;
+
 		if (r->mount_namespace != mount_namespace) {
 			continue;
 		}
-		if (r->is_committed && phial_worker_record_is_alive(worker, r)) {
+		(void)phial_worker_find_namespace(worker, r, &now);
+		if (now != 0 && now != mount_namespace) {
+			continue; /* it has left: this is another container with its number */
+		}
+		if (r->is_committed && now != 0) {
 			*ret_record = r;
 			return CONTAINER_DONE;
 		}

@@ -159,6 +159,16 @@ static enum phial_status on_wipe(struct supervisor *supervisor, const void *reco
 	return PHIAL_OK;
 }
 
+/* 0 if it has none any more: a process that has ended, and that nobody has waited for. */
+static uint64_t find_mount_namespace(pid_t pid)
+{
+	char path[64];
+	struct stat found;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	return stat(path, &found) == 0 ? found.st_ino : 0;
+}
+
 static enum phial_status on_alive(struct supervisor *supervisor, const void *record,
 				  struct phial_frame *frame, struct phial_link_answer *answer,
 				  struct phial_error *err)
@@ -168,8 +178,12 @@ static enum phial_status on_alive(struct supervisor *supervisor, const void *rec
 
 	(void)supervisor;
 	(void)frame;
-	if (call->pid > 1 &&
-	    phial_target_find_start_time(call->pid, &start_time, err) == PHIAL_OK) {
+	if (call->pid <= 1) {
+		return PHIAL_OK;
+	}
+	/* First: if the start time is right afterwards, this was that process's. */
+	answer->inode = find_mount_namespace(call->pid);
+	if (phial_target_find_start_time(call->pid, &start_time, err) == PHIAL_OK) {
 		answer->number = start_time == call->start_time;
 	}
 	return PHIAL_OK;

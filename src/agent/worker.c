@@ -102,17 +102,29 @@ static enum phial_status take_up_ring(struct phial_worker *worker, struct phial_
 		       : status;
 }
 
-bool phial_worker_record_is_alive(const struct phial_worker *worker,
-				  const struct phial_record *record)
+bool phial_worker_find_namespace(const struct phial_worker *worker,
+				 const struct phial_record *record, uint64_t *ret_mount_namespace)
 {
 	const struct phial_link_process call = { .pid = record->pid,
 						 .start_time = record->start_time };
 	struct phial_link_answer answer = { .number = 0 };
 
-	return strcmp(record->boot_id, worker->start->boot_id) == 0 &&
-	       phial_link_call(worker->start->call_fd, PHIAL_LINK_ALIVE, &call, sizeof(call), NULL,
-			       &answer, NULL) == PHIAL_OK &&
-	       answer.number == 1;
+	if (strcmp(record->boot_id, worker->start->boot_id) != 0 ||
+	    phial_link_call(worker->start->call_fd, PHIAL_LINK_ALIVE, &call, sizeof(call), NULL,
+			    &answer, NULL) != PHIAL_OK ||
+	    answer.number != 1) {
+		return false;
+	}
+	*ret_mount_namespace = answer.inode;
+	return true;
+}
+
+bool phial_worker_record_is_alive(const struct phial_worker *worker,
+				  const struct phial_record *record)
+{
+	uint64_t mount_namespace;
+
+	return phial_worker_find_namespace(worker, record, &mount_namespace);
 }
 
 /* Containers that ended while no worker looked: their process is gone, or not the same. */

@@ -151,6 +151,13 @@ bool phial_worker_record_is_alive(const struct phial_worker *worker,
 				  const struct phial_record *record);
 
 /*
+ * Does a record's process still run, and in which mount namespace is it now?
+ * ret_mount_namespace: set on true; 0 if it has ended and nobody has waited for it.
+ */
+bool phial_worker_find_namespace(const struct phial_worker *worker,
+				 const struct phial_record *record, uint64_t *ret_mount_namespace);
+
+/*
  * load.c: read the store (a clone's descriptor and the pin file's; both stay the caller's; -1, -1:
  * there is none) and bring index, ring and marks up to date. Problems are recorded in the worker,
  * and the secrets that were good before stay.

@@ -107,6 +107,9 @@ test_gates() {
 	refused_to "private_pid" "the host's processes" $GRANT --host-ns pid -- /probe ask
 	# shellcheck disable=SC2086
 	refused_to "not_privileged" "CAP_SYS_PTRACE" $GRANT --user 0 --cap CAP_SYS_PTRACE -- /probe ask
+	# shellcheck disable=SC2086
+	refused_to "not_privileged" "CAP_SYS_PTRACE, which phial-init itself has dropped" $GRANT \
+		--user 0 --cap CAP_SYS_PTRACE -- /phial-init --user 1000:1000 -- sh -c "$FULL"
 }
 
 # answers_before_6_5 WANTED DESCRIPTION COMMAND: what the agent of a kernel before 6.5 says: of the two things
@@ -154,6 +157,34 @@ test_identity() {
 	fi
 	serves_init "C-11 sixty that ask and end"
 	no_complaints "C-11 and then a container has its secrets"
+}
+
+# Who asks and leaves its mount namespace sets that one's number free, and lives on.
+test_number_given_again() {
+	local number attempt
+	for attempt in 1 2 3 4 5; do
+		# shellcheck disable=SC2086
+		guest $GRANT -- /phial-init --exec -- sh -c \
+			'readlink /proc/self/ns/mnt; exec unshare -Ur -m sh -c "echo left; sleep 60"'
+		runtime_start runc "$B" || bail "runc: $(cat "$B/output")"
+		within 10 grep -q left "$B/output" || break
+		number=$(grep -o '[0-9]*' "$B/output" | head -n 1)
+		# shellcheck disable=SC2086
+		guest $GRANT --dir /run/phial --dir /run/secrets -- true
+		OUTPUT=$(python3 "$ROOT/tests/tools/in_namespace.py" "$number" "$B/rootfs" \
+			"$RUN_DIR/workload/web" /phial-init --user 1000:1000 -- \
+			/bin/sh -c 'cd /run/secrets && sha256sum a b c' 2>&1)
+		STATUS=$?
+		runtime_stop runc "$CONTAINER"
+		[ $STATUS -eq 77 ] || break
+		diag "number $number was given to something else (attempt $attempt)"
+	done
+	if [ ${STATUS:-77} -eq 77 ]; then
+		skip "the number did not come again" "X-07 a container with the number of another's mounts"
+	else
+		is "$OUTPUT" "$WANTED" "X-07 a container with the number of another's mounts has its secrets"
+	fi
+	within 10 no_containers
 }
 
 serves_init() {
@@ -259,6 +290,7 @@ test_once
 test_grants
 test_gates
 test_identity
+test_number_given_again
 test_garbage
 test_floods
 test_faults
