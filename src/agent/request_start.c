@@ -14,8 +14,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "host/grade.h"
 #include "oci/config.h"
+#include "oci/privilege.h"
 #include "oci/state.h"
 #include "wire/hook_protocol.h"
 

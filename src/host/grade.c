@@ -9,21 +9,7 @@
 
 #include "base/capability.h"
 #include "base/cleanup.h"
-
-/* With one of these the host's root, and not only a namespace's, reaches processes, devices or the
- * kernel. The gate not_privileged (src/oci/config.c) has the same list, by name. */
-static const uint64_t privileged =
-	PHIAL_CAPABILITY(CAP_SYS_MODULE) | PHIAL_CAPABILITY(CAP_SYS_RAWIO) |
-	PHIAL_CAPABILITY(CAP_SYS_PTRACE) | PHIAL_CAPABILITY(CAP_SYS_BOOT) |
-	PHIAL_CAPABILITY(CAP_DAC_READ_SEARCH) | PHIAL_CAPABILITY(CAP_MAC_ADMIN) |
-	PHIAL_CAPABILITY(CAP_MAC_OVERRIDE) | PHIAL_CAPABILITY(CAP_BPF) |
-	PHIAL_CAPABILITY(CAP_PERFMON) | PHIAL_CAPABILITY(CAP_SYSLOG) |
-	PHIAL_CAPABILITY(CAP_CHECKPOINT_RESTORE);
-
-bool phial_capabilities_are_privileged(uint64_t capabilities)
-{
-	return (capabilities & (privileged | PHIAL_CAPABILITY(CAP_SYS_ADMIN))) != 0;
-}
+#include "oci/privilege.h"
 
 static bool is_admin(const struct phial_container_facts *facts)
 {
@@ -34,7 +20,7 @@ static bool is_admin(const struct phial_container_facts *facts)
 static bool is_privileged(const struct phial_container_facts *facts)
 {
 	return facts->shares_user_namespace && !is_admin(facts) &&
-	       (facts->capabilities & privileged) != 0;
+	       phial_capabilities_are_privileged(facts->capabilities);
 }
 
 static bool sees_host_processes(const struct phial_container_facts *facts)

@@ -50,9 +50,6 @@ struct phial_container_facts {
 enum phial_grade phial_container_grade(const struct phial_container_facts *facts,
 				       struct phial_text *reasons);
 
-/* True for CAP_SYS_ADMIN and whatever else the gate not_privileged refuses. Pure. */
-bool phial_capabilities_are_privileged(uint64_t capabilities);
-
 /* "secure", "weak", "insecure", "unknown". */
 const char *phial_grade_text(enum phial_grade grade);
 

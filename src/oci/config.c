@@ -12,17 +12,11 @@
 
 #include "base/parse.h"
 #include "oci/path.h"
+#include "oci/privilege.h"
 #include "oci/state.h"
 #include "json/json.h"
 
 #define LARGEST_EXACT_INTEGER ((INT64_C(1) << 53) - 1)
-
-/* Capabilities with which a container reaches other processes, devices or the kernel. */
-static const char *const privileged_capabilities[] = {
-	"CAP_SYS_ADMIN", "CAP_SYS_MODULE",	"CAP_SYS_RAWIO", "CAP_SYS_PTRACE",
-	"CAP_SYS_BOOT",	 "CAP_DAC_READ_SEARCH", "CAP_MAC_ADMIN", "CAP_MAC_OVERRIDE",
-	"CAP_BPF",	 "CAP_PERFMON",		"CAP_SYSLOG",	 "CAP_CHECKPOINT_RESTORE",
-};
 
 static enum phial_status refuse_key(struct phial_error *err, const char *key)
 {
@@ -97,25 +91,6 @@ static bool read_limit(const struct phial_json *value, const char *key, int64_t 
 
 /* --- process -------------------------------------------------------------------------- */
 
-/*
- * Is a capability of this name one of those, as a runtime may read it? runc passes over what is not
- * spelt as the specification spells it; crun takes small letters and numbers, too.
- */
-static bool is_privileged_capability(const char *name)
-{
-	static const char spelling[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-
-	if (strncmp(name, "CAP_", 4) != 0 || name[strspn(name, spelling)] != '\0') {
-		return true;
-	}
-	for (size_t i = 0; i < PHIAL_COUNT(privileged_capabilities); i++) {
-		if (strcmp(name, privileged_capabilities[i]) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool read_capabilities(const struct phial_json *process, struct phial_oci_config *config)
 {
 	const struct phial_json *sets = NULL;
@@ -132,7 +107,7 @@ static bool read_capabilities(const struct phial_json *process, struct phial_oci
 			if (!name) {
 				return false;
 			}
-			config->has_privileged_capability |= is_privileged_capability(name);
+			config->has_privileged_capability |= phial_capability_is_privileged(name);
 			config->has_sys_admin |= strcmp(name, "CAP_SYS_ADMIN") == 0;
 		}
 	}

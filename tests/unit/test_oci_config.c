@@ -13,9 +13,13 @@
 
 #include <cmocka.h>
 
+#include <linux/capability.h>
+
+#include "base/capability.h"
 #include "base/text.h"
 #include "oci/config.h"
 #include "oci/path.h"
+#include "oci/privilege.h"
 
 static enum phial_status parse(const char *text, struct phial_oci_config *ret,
 			       struct phial_error *err)
@@ -375,9 +379,37 @@ static void refuses_bad_maps(void **state)
 	assert_int_equal(phial_id_map_parse(text.bytes, text.length, &map, NULL), PHIAL_MALFORMED);
 }
 
+/* The gate asks by name for what a config has, and by bits for what a process has. */
+static void privileges_have_a_name_and_a_bit(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		unsigned int number;
+		bool is_privileged;
+	} cases[] = {
+		{ "CAP_SYS_ADMIN", CAP_SYS_ADMIN, true },
+		{ "CAP_SYS_PTRACE", CAP_SYS_PTRACE, true },
+		{ "CAP_CHECKPOINT_RESTORE", CAP_CHECKPOINT_RESTORE, true },
+		{ "CAP_NET_RAW", CAP_NET_RAW, false },
+		{ "CAP_DAC_OVERRIDE", CAP_DAC_OVERRIDE, false },
+	};
+
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		uint64_t bit = PHIAL_CAPABILITY(cases[i].number);
+
+		assert_int_equal(phial_capability_is_privileged(cases[i].name),
+				 cases[i].is_privileged);
+		assert_int_equal(phial_capabilities_are_privileged(bit), cases[i].is_privileged);
+	}
+	assert_true(phial_capability_is_privileged("CAP_SYS_ADMIN "));
+	assert_false(phial_capabilities_are_privileged(0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(privileges_have_a_name_and_a_bit),
 		cmocka_unit_test(reads_a_whole_config),
 		cmocka_unit_test(missing_parts_grant_nothing),
 		cmocka_unit_test(S09_facts_err_on_the_safe_side),
