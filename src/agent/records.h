@@ -42,6 +42,7 @@ struct phial_record {
 	int32_t pid;
 	uint64_t start_time;
 	uint64_t mount_namespace;
+	uint64_t peer;	   /* whose turn it was at the door for phial-init; 0: unknown */
 	int64_t started_s; /* seconds since 1970 */
 	char container[129];
 	char workload[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];

@@ -25,6 +25,8 @@
 #define MOUNT_SLACK_INODES 16
 /* Two generations live side by side while one replaces the other. */
 #define GENERATIONS 2
+/* Mounts of one container that makes mount namespaces for itself: each is memory of the host. */
+#define MOUNTS_OF_ONE 32
 
 /* What START or CREATED brought, parsed. */
 struct start_request {
@@ -234,6 +236,7 @@ static struct phial_record *begin_record(const struct phial_worker *worker,
 	record->door = request->door;
 	record->mount_namespace = request->mount_namespace;
 	record->start_time = request->start_time;
+	record->peer = client->peer;
 	record->started_s = phial_worker_now_s(worker);
 	memcpy(record->boot_id, worker->start->boot_id, sizeof(record->boot_id));
 	memcpy(record->container, request->state.id, sizeof(record->container));
@@ -398,6 +401,16 @@ static bool is_workload(const struct phial_worker *worker, const char *name)
 	return false;
 }
 
+static bool has_too_many(const struct phial_worker *worker, uint64_t peer)
+{
+	size_t count = 0;
+
+	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		count += r->is_held && r->peer == peer;
+	}
+	return count >= MOUNTS_OF_ONE;
+}
+
 /* Facts of /proc, as if a config had said so. All devices cannot be seen: it takes capabilities. */
 static void take_facts(const struct phial_mounter_facts *facts, const struct phial_client *client,
 		       struct start_request *request)
@@ -462,6 +475,12 @@ bool phial_request_on_facts(struct phial_worker *worker, struct phial_client *cl
 	}
 	if (!is_workload(worker, request.workload)) {
 		send_refusal(client, PHIAL_NOT_FOUND, "the store has no such workload any more");
+		return false;
+	}
+	if (has_too_many(worker, client->peer)) {
+		phial_log("refused container %s: too many mount namespaces", request.state.id);
+		send_refusal(client, PHIAL_REFUSED,
+			     "the container has its secrets in too many mount namespaces already");
 		return false;
 	}
 	if (answer_start(worker, client, &request, &err) != PHIAL_OK) {

@@ -172,7 +172,7 @@ test_number_given_again() {
 		# shellcheck disable=SC2086
 		guest $GRANT --dir /run/phial --dir /run/secrets -- true
 		OUTPUT=$(python3 "$ROOT/tests/tools/in_namespace.py" "$number" "$B/rootfs" \
-			"$RUN_DIR/workload/web" /phial-init --user 1000:1000 -- \
+			"$RUN_DIR/workload/web" /phial-init -- \
 			/bin/sh -c 'cd /run/secrets && sha256sum a b c' 2>&1)
 		STATUS=$?
 		runtime_stop runc "$CONTAINER"
@@ -185,6 +185,28 @@ test_number_given_again() {
 		is "$OUTPUT" "$WANTED" "X-07 a container with the number of another's mounts has its secrets"
 	fi
 	within 10 no_containers
+}
+
+# One container that makes namespaces for itself does not have the host's memory for it.
+test_many_namespaces() {
+	local i started=()
+	# shellcheck disable=SC2086
+	guest $GRANT --dir /run/phial --dir /run/secrets --dir /tmp -- true
+	for i in $(seq 33); do
+		start python3 "$ROOT/tests/tools/in_namespace.py" 0 "$B/rootfs" "$RUN_DIR/workload/web" \
+			/phial-init --wait 30 -- /bin/sleep 600 >"$WORK/many.$i" 2>&1
+		started+=("$STARTED_PID")
+	done
+	if within 30 grep -q "too many mount namespaces" "$WORK"/many.*; then
+		ok "D-07 one container has no more than 32 mounts"
+	else
+		not_ok "D-07 one container has no more than 32 mounts"
+	fi
+	is "$(status_of 'len(s["containers"])')" 32 "D-07 and those it has"
+	serves_init "D-07"
+	no_complaints "D-07 and another container has its secrets"
+	for i in "${started[@]}"; do stop "$i"; done
+	within 20 no_containers
 }
 
 serves_init() {
@@ -291,6 +313,7 @@ test_grants
 test_gates
 test_identity
 test_number_given_again
+test_many_namespaces
 test_garbage
 test_floods
 test_faults

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Run a command in a root of its own, in a mount namespace with a wanted number.
+"""Run a command as user 1000, in a root of its own, in a mount namespace with a wanted number.
 
 The kernel gives the lowest free number: one namespace after the other is made and kept, until the
 number comes. The exit code is the command's, or 77 if the number has passed by.
 
 usage: in_namespace.py NUMBER ROOT GRANT COMMAND...
-ROOT: a folder with the command; GRANT: what is mounted at its /run/phial, read-only.
+NUMBER: 0 for any; ROOT: a folder with the command; GRANT: what is mounted at its /run/phial, read-only.
 """
 
 import ctypes
@@ -17,9 +17,9 @@ import sys
 CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 0x20, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
-PR_CAPBSET_DROP = 24
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
 CAPABILITIES = range(64)
-KEPT = (6, 7)  # SETGID, SETUID: for phial-init --user
+USER = 1000
 TRIES = 2000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -48,10 +48,13 @@ def enter(root, grant):
 def run(root, grant, command):
     enter(root, grant)
     child = os.fork()
-    if child == 0:
+    if child == 0:  # the first of its process namespace: with it all others end
         for capability in CAPABILITIES:
-            if capability not in KEPT:
-                libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+        os.setgroups([])
+        os.setgid(USER)
+        os.setuid(USER)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         os.execv(command[0], command)
     os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
@@ -61,10 +64,11 @@ def try_once(wanted, root, grant, command):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         check(libc.unshare(CLONE_NEWNS))
         number = os.readlink("/proc/self/ns/mnt").strip("mnt:[]")
         os.write(writer, number.encode())
-        if int(number) == wanted:
+        if wanted in (0, int(number)):
             run(root, grant, command)
         signal.pause()
     os.close(writer)
@@ -79,7 +83,7 @@ def main():
     code = 77
     while len(kept) < TRIES:
         child, number = try_once(wanted, sys.argv[2], sys.argv[3], sys.argv[4:])
-        if number == wanted:
+        if wanted in (0, number):
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             break
         kept.append(child)
