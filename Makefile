@@ -6,6 +6,8 @@
 
 VERSION    := 0.1.0
 BUILD      ?= build
+# One spelling of it, since dependency files name their objects by it.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
 SBINDIR    ?= $(PREFIX)/sbin

@@ -14,6 +14,14 @@ make_target() {
 
 check "make install" make_target install || bail "make install fails"
 
+# Dependency files name objects by it: with two spellings some would not be made anew.
+spelling() {
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make --no-print-directory -C "$ROOT" \
+		--eval='spelling: ; @echo $(BUILD)' spelling BUILD="$1"
+}
+is "$(spelling "$ROOT/some/where/") $(spelling some/where) $(spelling "$WORK/else")" \
+	"some/where some/where $WORK/else" "a build folder has one spelling"
+
 while read -r mode path; do
 	is "$(stat -c %a "$DEST$path" 2>&1)" "$mode" "$path"
 done <<EOT
