@@ -105,8 +105,11 @@ static void print_checks(const struct phial_doctor *doctor)
 			}
 		}
 	}
-	printf("%zu bad, %zu warnings, %zu not looked at, %zu ok%s\n",
-	       count_of(doctor, PHIAL_CHECK_BAD), count_of(doctor, PHIAL_CHECK_WARN),
+
+	const size_t warnings = count_of(doctor, PHIAL_CHECK_WARN);
+
+	printf("%zu bad, %zu warning%s, %zu not looked at, %zu ok%s\n",
+	       count_of(doctor, PHIAL_CHECK_BAD), warnings, warnings == 1 ? "" : "s",
 	       count_of(doctor, PHIAL_CHECK_UNKNOWN), count_of(doctor, PHIAL_CHECK_OK),
 	       doctor->is_root ? "" : " (root sees more: sudo phial doctor)");
 }

@@ -194,10 +194,13 @@ static void find_bare(struct phial_doctor *doctor)
 			found++;
 		}
 	}
-	if (status != PHIAL_OK || unseen > 0) {
+	if (status != PHIAL_OK) {
+		phial_doctor_add(doctor, "grant.open", PHIAL_CHECK_UNKNOWN, "look as root", "%s",
+				 err.text);
+	} else if (unseen > 0) {
 		phial_doctor_add(doctor, "grant.open", PHIAL_CHECK_UNKNOWN, "look as root",
-				 "%zu processes may not be looked at%s%s", unseen,
-				 status != PHIAL_OK ? ": " : "", err.text);
+				 "%zu process%s may not be looked at", unseen,
+				 unseen == 1 ? "" : "es");
 	} else if (found == 0) {
 		phial_doctor_add(doctor, "grant.open", PHIAL_CHECK_OK, NULL,
 				 "no container runs with a grant that phial was not asked for");

@@ -148,14 +148,14 @@ static void check_pins(struct phial_doctor *doctor)
 	if (phial_doctor_read(doctor, TRUST_FILE, &text, NULL) != PHIAL_OK) {
 		return; /* files.trust has said so */
 	}
-	enum phial_status status = phial_pins_parse(text, strlen(text), &pins, &err);
-
-	phial_doctor_add(doctor, "trust.pins",
-			 status == PHIAL_OK ? PHIAL_CHECK_OK : PHIAL_CHECK_WARN,
-			 status == PHIAL_OK ? NULL : "put it right: the agent refuses every store",
-			 status == PHIAL_OK ? "%zu admin key%s pinned" : "%zu%s %s",
-			 status == PHIAL_OK ? pins.count : (size_t)0,
-			 status == PHIAL_OK && pins.count == 1 ? "" : "s", err.text);
+	if (phial_pins_parse(text, strlen(text), &pins, &err) != PHIAL_OK) {
+		phial_doctor_add(doctor, "trust.pins", PHIAL_CHECK_WARN,
+				 "put it right: the agent refuses every store", TRUST_FILE ": %s",
+				 err.text);
+		return;
+	}
+	phial_doctor_add(doctor, "trust.pins", PHIAL_CHECK_OK, NULL, "%zu admin key%s pinned",
+			 pins.count, pins.count == 1 ? "" : "s");
 }
 
 static void check_marks(struct phial_doctor *doctor)
