@@ -167,8 +167,8 @@ static enum phial_status ask_until(struct asking *asking, struct phial_error *er
 		if (now_ms() >= deadline) {
 			return phial_fail_prefix(
 				err,
-				"no agent answers (--wait %u); is phiald running on "
-				"the host, with this workload? ",
+				"no agent answers (--wait %u); start phiald on the "
+				"host, with this workload in its store: ",
 				asking->options->wait_s);
 		}
 		status = wait_at(asking, -1, PAUSE_MS, &is_ready, err);
