@@ -43,8 +43,8 @@ static enum phial_status open_identity(const struct phial_agent_options *options
 	}
 	if (fd < 0) {
 		return phial_fail(err, errno == ENOENT ? PHIAL_NOT_FOUND : PHIAL_SYSTEM, errno,
-				  "cannot open the host's identity %s (\"phial setup\" makes one)",
-				  options->identity);
+				  "cannot open the identity %s (\"phial %s\" makes one)",
+				  options->identity, options->is_user ? "keygen" : "setup");
 	}
 	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
 		return phial_fail(err, PHIAL_BAD_KEY, 0, "identity %s is not a regular file",
