@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "agent/auditor.h"
 #include "agent/filler.h"
 #include "agent/log.h"
 #include "agent/worker.h"
@@ -20,6 +21,9 @@
 
 /* A mounter ends by SIGALRM after so long, whatever the container does to it. */
 #define MOUNTER_LIMIT_S 10
+/* The audit log: a gigabyte at most. */
+#define AUDIT_FILE_BYTES (UINT64_C(64) * 1024 * 1024)
+#define AUDIT_FILES	 15
 
 /* Signals go back to what a fresh process has, and the child ends with its parent. */
 static enum phial_status begin(const int *keep, size_t count, struct phial_error *err)
@@ -64,7 +68,7 @@ void child_run_filler(const struct supervisor *supervisor, int fd)
 	_exit(result);
 }
 
-void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd)
+void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd, int audit_fd)
 {
 	struct phial_error err;
 	const int keep[] = { call_fd,
@@ -72,6 +76,7 @@ void child_run_worker(const struct supervisor *supervisor, int call_fd, int even
 			     supervisor->hook_fd,
 			     supervisor->admin_fd,
 			     supervisor->init_fd,
+			     audit_fd,
 			     supervisor->state_fd };
 	const struct phial_worker_start start = {
 		.call_fd = call_fd,
@@ -79,6 +84,7 @@ void child_run_worker(const struct supervisor *supervisor, int call_fd, int even
 		.hook_fd = supervisor->hook_fd,
 		.admin_fd = supervisor->admin_fd,
 		.init_fd = supervisor->init_fd,
+		.audit_fd = audit_fd,
 		.state_fd = supervisor->state_fd,
 		.ring = supervisor->ring,
 		.identity_serial = supervisor->identity_serial,
@@ -99,6 +105,35 @@ void child_run_worker(const struct supervisor *supervisor, int call_fd, int even
 		end_badly("worker", &err);
 	}
 	_exit((int)phial_worker_run(&start));
+}
+
+/* Should: end with its worker. Mustn't: reach a key, a secret's page, or any file but the log. */
+void child_run_auditor(const struct supervisor *supervisor, int fd)
+{
+	struct phial_error err;
+	const int keep[] = { fd, supervisor->audit_fd };
+	const struct phial_audit_options options = {
+		.host = supervisor->host_key,
+		.boot = supervisor->boot_id,
+		.file_max_bytes = AUDIT_FILE_BYTES,
+		.files_max = AUDIT_FILES,
+	};
+	int32_t ring;
+	enum phial_status status = begin(keep, PHIAL_COUNT(keep), &err);
+
+	if (status == PHIAL_OK) {
+		status = phial_keyring_join(&ring, &err);
+	}
+	if (status == PHIAL_OK) {
+		(void)munmap(supervisor->pages.bytes, supervisor->pages.length);
+		(void)prctl(PR_SET_NAME, "phial-auditor", 0, 0, 0);
+		status = phial_sandbox_worker(&supervisor->filters.auditor, supervisor->empty_dir,
+					      supervisor->options, &err);
+	}
+	if (status != PHIAL_OK) {
+		end_badly("auditor", &err);
+	}
+	_exit((int)phial_auditor_run(fd, supervisor->audit_fd, &options));
 }
 
 void child_run_mounter(const struct supervisor *supervisor, int fd,

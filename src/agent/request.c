@@ -29,6 +29,8 @@ static void release_request(struct phial_client *client)
 	}
 	client->record = NULL;
 	client->held = 0;
+	client->audit_left = 0;
+	client->is_filled = false;
 }
 
 /* The record belongs to the records once the fill began: take the container back. */
@@ -55,6 +57,9 @@ void phial_client_close(struct phial_worker *worker, struct phial_client *client
 	    client->state == PHIAL_CLIENT_HOOK_ATTACHED) {
 		phial_log("container %s: its %s went away before the end; its secrets are wiped",
 			  client->record->container, client->is_mounter ? "mounter" : "hook");
+		phial_audit_refusal(worker, client->record->door, client->record->container,
+				    client->record->workload,
+				    "the start did not come to its end; its secrets are wiped");
 		abandon(worker, client);
 	}
 	release_request(client);
@@ -213,6 +218,13 @@ static bool send_result(struct phial_client *client, uint32_t type, enum phial_s
 	       PHIAL_OK;
 }
 
+static void say_not_audited(struct phial_client *client, enum phial_status status, const char *text)
+{
+	phial_log("refused container %s: its release cannot be audited: %s",
+		  client->record->container, text);
+	(void)send_result(client, PHIAL_HOOK_FILLED, status, text);
+}
+
 static bool on_mount(struct phial_worker *worker, struct phial_client *client,
 		     const struct phial_frame *frame)
 {
@@ -221,10 +233,16 @@ static bool on_mount(struct phial_worker *worker, struct phial_client *client,
 
 	if (status != PHIAL_OK) {
 		phial_log("container %s: %s", client->record->container, err.text);
+		phial_audit_refusal(worker, client->record->door, client->record->container,
+				    client->record->workload, err.text);
 		(void)send_result(client, PHIAL_HOOK_FILLED, status, err.text);
 		return false;
 	}
-	/* Durable while the filler works. The records own it from here on. */
+	/* Both durable while the filler works: the auditor writes its entry, this process the record. */
+	struct phial_error audit_err = { .status = PHIAL_OK };
+	enum phial_status audited = phial_audit_release(worker, client, &audit_err);
+
+	/* The records own it from here on. */
 	status = phial_records_start(worker->records, client->record, &err);
 	if (status != PHIAL_OK) {
 		struct phial_link_container call = { .number = client->held };
@@ -240,7 +258,24 @@ static bool on_mount(struct phial_worker *worker, struct phial_client *client,
 		(void)send_result(client, PHIAL_HOOK_FILLED, status, err.text);
 		return false;
 	}
-	return true;
+	if (audited != PHIAL_OK) {
+		say_not_audited(client, audited, audit_err.text);
+	}
+	return audited == PHIAL_OK;
+}
+
+void phial_request_on_audited(struct phial_worker *worker, struct phial_client *client,
+			      enum phial_status status, const char *text)
+{
+	if (status != PHIAL_OK) {
+		say_not_audited(client, status, text);
+		phial_client_close(worker, client);
+		return;
+	}
+	client->audit_left--;
+	if (client->audit_left == 0 && client->is_filled) {
+		phial_request_on_filled(worker, client->held, PHIAL_OK, "");
+	}
 }
 
 void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum phial_status status,
@@ -251,6 +286,10 @@ void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum ph
 
 		if (client->state != PHIAL_CLIENT_HOOK_FILLING || client->held != held) {
 			continue;
+		}
+		client->is_filled = true;
+		if (status == PHIAL_OK && client->audit_left > 0) {
+			return; /* until its release is in the audit log */
 		}
 		if (status != PHIAL_OK) {
 			phial_log("container %s: its secrets could not be written: %s",

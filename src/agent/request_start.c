@@ -277,6 +277,8 @@ static enum phial_status answer_start(struct phial_worker *worker, struct phial_
 		const char *text = problems.length > 0 ? problems.bytes : err->text;
 
 		log_lines(prefix, text);
+		phial_audit_refusal(worker, request->door, request->state.id, request->workload,
+				    text);
 		send_refusal(client, status, text);
 		return status;
 	}
@@ -290,6 +292,8 @@ static enum phial_status answer_start(struct phial_worker *worker, struct phial_
 	}
 	if (status != PHIAL_OK) {
 		log_lines(prefix, err->text);
+		phial_audit_refusal(worker, request->door, request->state.id, request->workload,
+				    err->text);
 		send_refusal(client, status, err->text);
 		return status;
 	}
@@ -338,6 +342,8 @@ bool phial_request_on_start(struct phial_worker *worker, struct phial_client *cl
 		send_decision(client, PHIAL_HOOK_NO_GRANT);
 	} else if (status != PHIAL_OK) {
 		phial_log("refused a hook's request: %s", err.text);
+		phial_audit_refusal(worker, request.door, request.state.id, request.workload,
+				    err.text);
 		send_refusal(client, status, err.text);
 	} else if (done) {
 		send_decision(client, PHIAL_HOOK_DONE);

@@ -55,6 +55,14 @@ static const int worker_calls[] = {
 	SCMP_SYS(readlinkat), SCMP_SYS(sysinfo),    SCMP_SYS(fchmod),
 };
 
+/* The auditor writes files below one directory. */
+static const int auditor_calls[] = {
+	SCMP_SYS(openat),
+	SCMP_SYS(fsync),
+	SCMP_SYS(fdatasync),
+	SCMP_SYS(ftruncate),
+};
+
 /* In a user's agent it also writes the files, of which it stays the owner. */
 static const int user_worker_calls[] = { SCMP_SYS(mkdirat), SCMP_SYS(fchown) };
 
@@ -168,6 +176,10 @@ enum phial_status phial_filters_make(bool is_user, struct phial_filters *ret_fil
 		.key_calls = worker_key_calls,
 		.key_call_count = PHIAL_COUNT(worker_key_calls),
 	};
+	static const struct allow_list auditor = {
+		.calls = auditor_calls,
+		.call_count = PHIAL_COUNT(auditor_calls),
+	};
 	static const struct allow_list filler = {
 		.calls = filler_calls,
 		.call_count = PHIAL_COUNT(filler_calls),
@@ -180,6 +192,9 @@ enum phial_status phial_filters_make(bool is_user, struct phial_filters *ret_fil
 	};
 	enum phial_status status = compile(&worker, &ret_filters->worker, err);
 
+	if (status == PHIAL_OK) {
+		status = compile(&auditor, &ret_filters->auditor, err);
+	}
 	if (status == PHIAL_OK) {
 		status = compile(&filler, &ret_filters->filler, err);
 	}

@@ -20,6 +20,7 @@ struct phial_filter {
 
 struct phial_filters {
 	struct phial_filter worker;
+	struct phial_filter auditor;
 	struct phial_filter filler;
 	struct phial_filter mounter;
 };
@@ -46,7 +47,7 @@ PHIAL_CHECKED enum phial_status phial_keep_descriptors(const int *keep, size_t c
 PHIAL_CHECKED enum phial_status phial_sandbox_supervisor(struct phial_error *err);
 
 /*
- * Turn a child into a worker: its own uid (but not in a user's agent), chroot to an empty directory, no capability, no new
+ * Turn a child into a worker, or an auditor: its own uid (but not in a user's agent), chroot to an empty directory, no capability, no new
  * process, seccomp that kills. Should: be called after descriptors were cut. Mustn't: be followed
  * by anything that needs a path, a socket or a privilege.
  */

@@ -264,6 +264,22 @@ static void add_containers(struct phial_json *root, const struct phial_worker *w
 	}
 }
 
+static void add_audit(struct phial_json *root, const struct phial_worker *worker)
+{
+	const struct phial_worker_audit *known = &worker->audit;
+	struct phial_json *audit = phial_json_add_object(root, "audit");
+	struct phial_json *head = phial_json_add_object(audit, "head");
+
+	phial_json_add_integer(head, "seq", (int64_t)known->head.seq);
+	phial_json_add_string(head, "hash", known->head.hash);
+	phial_json_add_integer(audit, "lost", (int64_t)(known->lost + known->suppressed));
+	if (known->problem[0] != '\0') {
+		phial_json_add_string(audit, "problem", known->problem);
+	} else {
+		phial_json_add_null(audit, "problem");
+	}
+}
+
 static enum phial_status make_document(const struct phial_worker *worker, char **ret_text,
 				       struct phial_error *err)
 {
@@ -282,6 +298,7 @@ static enum phial_status make_document(const struct phial_worker *worker, char *
 	add_workloads(root, worker);
 	add_secrets(root, worker);
 	add_containers(root, worker);
+	add_audit(root, worker);
 	return phial_json_print(root, ret_text, err);
 }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -33,6 +34,8 @@
 #define FILLER_PAUSE_MS 5
 /* How soon events that a busy worker had no room for are tried again. */
 #define EVENT_RETRY_MS 20
+/* How long the end waits for the auditor's last entry. */
+#define AUDITOR_END_MS 2000
 
 static int64_t now_ms(void)
 {
@@ -55,11 +58,44 @@ enum phial_status supervisor_watch(struct supervisor *supervisor, int fd, struct
 
 /* --- the worker ------------------------------------------------------------------------- */
 
+/* ret_fd: the end of the worker that comes next. */
+static enum phial_status start_auditor(struct supervisor *supervisor, int *ret_fd,
+				       struct phial_error *err)
+{
+	int entries[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, entries) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "socketpair");
+	}
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		child_run_auditor(supervisor, entries[1]);
+	}
+	int reason = errno;
+
+	close(entries[1]);
+	if (pid < 0) {
+		close(entries[0]);
+		return phial_fail(err, PHIAL_SYSTEM, reason, "fork an auditor");
+	}
+	/* A disk that is slow must not make the worker wait. */
+	(void)fcntl(entries[0], F_SETFL, O_NONBLOCK);
+	supervisor->auditor_pid = pid;
+	*ret_fd = entries[0];
+	return PHIAL_OK;
+}
+
 static enum phial_status start_worker(struct supervisor *supervisor, struct phial_error *err)
 {
+	phial_auto_fd int audit_fd = -1;
 	int calls[2];
 	int events[2];
+	enum phial_status status = start_auditor(supervisor, &audit_fd, err);
 
+	if (status != PHIAL_OK) {
+		return status;
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, calls) != 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "socketpair");
 	}
@@ -71,7 +107,7 @@ static enum phial_status start_worker(struct supervisor *supervisor, struct phia
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		child_run_worker(supervisor, calls[1], events[1]);
+		child_run_worker(supervisor, calls[1], events[1], audit_fd);
 	}
 	int reason = errno;
 
@@ -112,12 +148,37 @@ static void restart_worker(struct supervisor *supervisor)
 	struct phial_error err;
 
 	supervisor->worker_restarts++;
+	supervisor->worker_is_due = false;
 	if (start_worker(supervisor, &err) != PHIAL_OK) {
 		phial_log("%s", err.text);
-		supervisor->worker_is_due = true;
+		/* An auditor without a worker ends, and then both are tried again. */
+		supervisor->worker_is_due = supervisor->auditor_pid == 0;
 		return;
 	}
 	brief_worker(supervisor);
+}
+
+/* One has ended: the other ends, too, and then both begin anew. Two auditors never write at once. */
+static void restart_both(struct supervisor *supervisor)
+{
+	if (supervisor->is_stopping || supervisor->worker_pid > 0 || supervisor->auditor_pid > 0) {
+		return;
+	}
+	if (now_ms() - supervisor->worker_started_ms < WORKER_QUICK_DEATH_MS) {
+		supervisor->worker_is_due = true; /* after the pause of the event loop */
+		return;
+	}
+	restart_worker(supervisor);
+}
+
+static void on_auditor_death(struct supervisor *supervisor)
+{
+	supervisor->auditor_pid = 0;
+	if (supervisor->worker_pid > 0 && !supervisor->is_stopping) {
+		phial_log("the auditor ended before its worker; starting both anew");
+		kill(supervisor->worker_pid, SIGKILL);
+	}
+	restart_both(supervisor);
 }
 
 static void on_worker_death(struct supervisor *supervisor, int wait_status)
@@ -138,11 +199,7 @@ static void on_worker_death(struct supervisor *supervisor, int wait_status)
 		phial_log("the worker ended with status %d; starting another",
 			  WEXITSTATUS(wait_status));
 	}
-	if (now_ms() - supervisor->worker_started_ms < WORKER_QUICK_DEATH_MS) {
-		supervisor->worker_is_due = true; /* after the pause of the event loop */
-		return;
-	}
-	restart_worker(supervisor);
+	restart_both(supervisor);
 }
 
 /* --- signals ---------------------------------------------------------------------------- */
@@ -176,6 +233,8 @@ static void reap_children(struct supervisor *supervisor)
 	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
 		if (pid == supervisor->worker_pid) {
 			on_worker_death(supervisor, wait_status);
+		} else if (pid == supervisor->auditor_pid) {
+			on_auditor_death(supervisor);
 		} else if (pid == supervisor->self_test_pid) {
 			on_self_test_end(supervisor, wait_status);
 		} else {
@@ -312,6 +371,17 @@ static enum phial_status start_children(struct supervisor *supervisor, struct ph
 	return status;
 }
 
+/* It writes what it has and that the worker ended; a disk that hangs is not waited for. */
+static void await_auditor(const struct supervisor *supervisor)
+{
+	int64_t until_ms = now_ms() + AUDITOR_END_MS;
+
+	while (supervisor->auditor_pid > 0 && now_ms() < until_ms &&
+	       waitpid(supervisor->auditor_pid, NULL, WNOHANG) == 0) {
+		(void)poll(NULL, 0, 1);
+	}
+}
+
 /* Keys first: whatever goes wrong afterwards, nothing is left. */
 static void stop(struct supervisor *supervisor)
 {
@@ -324,6 +394,7 @@ static void stop(struct supervisor *supervisor)
 	if (supervisor->worker_pid > 0) {
 		kill(supervisor->worker_pid, SIGKILL);
 	}
+	await_auditor(supervisor);
 	if (supervisor->self_test_pid > 0) {
 		kill(supervisor->self_test_pid, SIGKILL);
 	}
@@ -343,6 +414,7 @@ enum phial_status phial_supervisor_run(const struct phial_agent_options *options
 		.admin_fd = -1,
 		.init_fd = -1,
 		.state_fd = -1,
+		.audit_fd = -1,
 		.call_fd = -1,
 		.answer_fd = -1,
 		.event_fd = -1,

@@ -66,6 +66,7 @@ struct supervisor {
 	int admin_fd;
 	int init_fd;
 	int state_fd; /* rw clone of the state directory */
+	int audit_fd; /* rw clone of the audit log's directory, for the auditor */
 	int epoll_fd;
 	int signal_fd;
 	struct watch signal_watch;
@@ -73,6 +74,7 @@ struct supervisor {
 	int32_t identity_serial;
 	pid_t self_test_pid; /* 0: passed */
 	pid_t worker_pid;
+	pid_t auditor_pid; /* begins and ends with its worker */
 	int call_fd;
 	int event_fd;
 	struct watch call_watch;
@@ -144,8 +146,9 @@ PHIAL_CHECKED enum phial_status mounters_find_peer(pid_t pid, uint64_t *ret_numb
 
 /* child.c: what the children of the supervisor do first, and never come back from. */
 void child_run_filler(const struct supervisor *supervisor, int fd) __attribute__((noreturn));
-void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd)
+void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd, int audit_fd)
 	__attribute__((noreturn));
+void child_run_auditor(const struct supervisor *supervisor, int fd) __attribute__((noreturn));
 void child_run_mounter(const struct supervisor *supervisor, int fd,
 		       const struct phial_mounter_job *job) __attribute__((noreturn));
 void child_run_self_test(const struct supervisor *supervisor) __attribute__((noreturn));

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/auditor.h"
 #include "agent/identity.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
@@ -186,6 +187,35 @@ static enum phial_status take_state_directory(struct supervisor *supervisor,
 	return phial_mount_clone_directory(options->state_dir, false, &supervisor->state_fd, err);
 }
 
+/* The audit log's, below it; the auditor's only world. */
+static enum phial_status take_audit_directory(struct supervisor *supervisor,
+					      struct phial_error *err)
+{
+	const struct phial_agent_options *options = supervisor->options;
+	char path[4096];
+	struct stat status;
+	int length = snprintf(path, sizeof(path), "%s/" PHIAL_AUDITOR_DIR, options->state_dir);
+
+	if (length < 0 || (size_t)length >= sizeof(path)) {
+		return phial_fail(err, PHIAL_USAGE, 0, "--state-dir is too long");
+	}
+	if (mkdirat(supervisor->state_fd, PHIAL_AUDITOR_DIR, 0700) == 0 &&
+	    fchownat(supervisor->state_fd, PHIAL_AUDITOR_DIR, options->uid, options->gid,
+		     AT_SYMLINK_NOFOLLOW) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "chown %s", path);
+	}
+	if (lstat(path, &status) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "%s", path);
+	}
+	if (!S_ISDIR(status.st_mode) || status.st_uid != options->uid ||
+	    (status.st_mode & 022) != 0) {
+		return phial_fail(err, PHIAL_DENIED, 0,
+				  "%s must be a directory of user \"%s\", mode 0700", path,
+				  options->worker_user);
+	}
+	return phial_mount_clone_directory(path, false, &supervisor->audit_fd, err);
+}
+
 /* Two descriptors for each live container: take what the hard limit gives. */
 static enum phial_status raise_descriptor_limit(struct phial_error *err)
 {
@@ -239,6 +269,9 @@ enum phial_status supervisor_prepare(struct supervisor *supervisor, struct phial
 	}
 	if (status == PHIAL_OK) {
 		status = take_state_directory(supervisor, err);
+	}
+	if (status == PHIAL_OK) {
+		status = take_audit_directory(supervisor, err);
 	}
 	if (status == PHIAL_OK) {
 		status = read_boot_id(supervisor, err);

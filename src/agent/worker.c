@@ -28,6 +28,7 @@ enum poll_slot {
 	SLOT_EVENT,
 	SLOT_ADMIN,
 	SLOT_HOOK,
+	SLOT_AUDIT,
 	SLOT_CLIENTS,
 	SLOT_CALLERS = SLOT_CLIENTS + PHIAL_CLIENTS_MAX + PHIAL_MOUNTERS_MAX,
 	SLOT_COUNT = SLOT_CALLERS + 1 + PHIAL_CALLERS_MAX,
@@ -317,6 +318,7 @@ static void on_admin_frame(struct phial_worker *worker, struct phial_client *cli
 	if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_STATUS) {
 		phial_status_answer(worker, client, PHIAL_OK, "");
 	} else if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_RELOAD) {
+		phial_audit_note(worker, PHIAL_AUDIT_ADMIN, "reload");
 		status = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL, 0, NULL,
 					 &answer, &err);
 		if (status == PHIAL_OK) {
@@ -365,7 +367,7 @@ static void end_late_clients(struct phial_worker *worker)
 /* --- the loop --------------------------------------------------------------------------- */
 
 /* Fill the poll set; slots of no interest get -1. Returns the time to the next deadline. */
-static int prepare_poll(const struct phial_worker *worker, struct pollfd set[static SLOT_COUNT])
+static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SLOT_COUNT])
 {
 	int64_t now_ms = phial_worker_clock_ms();
 	int64_t wait_ms = -1;
@@ -390,9 +392,12 @@ static int prepare_poll(const struct phial_worker *worker, struct pollfd set[sta
 	set[SLOT_HOOK] =
 		(struct pollfd){ may_accept && worker->is_serving ? worker->start->hook_fd : -1,
 				 POLLIN, 0 };
+	set[SLOT_AUDIT] = (struct pollfd){ worker->start->audit_fd, POLLIN, 0 };
 	phial_init_door_prepare(worker, worker->is_loaded && worker->is_serving, set + SLOT_CALLERS,
 				&wait_ms);
-	return (int)wait_ms;
+	int64_t gap_ms = phial_audit_flush(worker);
+
+	return (int)(gap_ms >= 0 && (wait_ms < 0 || gap_ms < wait_ms) ? gap_ms : wait_ms);
 }
 
 static bool serve_once(struct phial_worker *worker)
@@ -417,8 +422,9 @@ static bool serve_once(struct phial_worker *worker)
 		accept_client(worker, worker->start->hook_fd, PHIAL_CLIENT_HOOK_START);
 	}
 	phial_init_door_serve(worker, set + SLOT_CALLERS);
-	/* Last: an event may close clients, whose revents above would then be stale. */
-	return set[SLOT_EVENT].revents == 0 || on_event(worker);
+	/* Last: an answer or an event may close clients, whose revents above would then be stale. */
+	return (set[SLOT_AUDIT].revents == 0 || phial_audit_on_answer(worker)) &&
+	       (set[SLOT_EVENT].revents == 0 || on_event(worker));
 }
 
 static void report_fatal(const struct phial_worker *worker, const struct phial_error *err)
@@ -460,6 +466,8 @@ enum phial_status phial_worker_run(const struct phial_worker_start *start)
 		return status;
 	}
 	forget_ended(worker);
+	phial_audit_note(worker, PHIAL_AUDIT_START,
+			 start->restarts == 0 ? "the agent started" : "the worker started again");
 	while (serve_once(worker)) {
 	}
 	return PHIAL_OK;

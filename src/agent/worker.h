@@ -12,6 +12,7 @@
 
 #include <phial/error.h>
 
+#include "agent/audit.h"
 #include "agent/index.h"
 #include "agent/mounter.h"
 #include "agent/options.h"
@@ -37,6 +38,7 @@ struct phial_worker_start {
 	int hook_fd;
 	int admin_fd;
 	int init_fd;
+	int audit_fd; /* the auditor; not to be waited for */
 	int state_fd;
 	int32_t ring;
 	int32_t identity_serial;
@@ -78,6 +80,11 @@ struct phial_client {
 	uint32_t user_gid;
 	struct phial_record *record; /* its own until the fill begins, then the records' */
 	uint64_t held;		     /* the supervisor's number once it holds the mount */
+	/* Entries of the audit log about it. */
+	uint64_t audit_first;
+	uint64_t audit_last;
+	size_t audit_left; /* not yet durable */
+	bool is_filled;	   /* only those are waited for */
 	/* A mounter's. */
 	bool is_mounter;
 	struct phial_caller *caller; /* whom it works for, or NULL: gone or answered */
@@ -134,6 +141,7 @@ struct phial_worker {
 	uint64_t last_caller;
 	struct phial_served served[PHIAL_SERVED_MAX];
 	size_t next_served;
+	struct phial_worker_audit audit;
 };
 
 /*
@@ -196,6 +204,10 @@ void phial_request_on_frame(struct phial_worker *worker, struct phial_client *cl
 void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum phial_status status,
 			     const char *text);
 void phial_client_close(struct phial_worker *worker, struct phial_client *client);
+
+/* request.c: one of the entries about a client's release is durable, or has failed. */
+void phial_request_on_audited(struct phial_worker *worker, struct phial_client *client,
+			      enum phial_status status, const char *text);
 
 /*
  * request_start.c: START or CREATED has come (payload: the frame's bytes). Sends the verdict. Returns whether

@@ -141,6 +141,24 @@ static void print_texts(const struct phial_json *array, const char *before)
 	}
 }
 
+/* The head is for keeping: phial audit verify --head. */
+static void print_audit(const struct phial_json *audit)
+{
+	const struct phial_json *head = phial_json_member(audit, "head");
+	const char *problem = phial_cli_text_of(audit, "problem", NULL);
+
+	if (!audit) {
+		return; /* an older agent's */
+	}
+	printf("audit:     head %" PRId64 ":%s\n", phial_cli_number_of(head, "seq"),
+	       phial_cli_text_of(head, "hash", ""));
+	if (problem) {
+		printf("PROBLEM:   releases are refused: ");
+		phial_cli_print_safe(stdout, problem);
+		printf("\n");
+	}
+}
+
 static void print_agent(const struct phial_json *root)
 {
 	const struct phial_json *agent = phial_json_member(root, "agent");
@@ -165,6 +183,7 @@ static void print_agent(const struct phial_json *root)
 	       " bytes (all of the agent's uid)\n",
 	       phial_cli_number_of(quota, "keys_used"), phial_cli_number_of(quota, "keys_max"),
 	       phial_cli_number_of(quota, "bytes_used"), phial_cli_number_of(quota, "bytes_max"));
+	print_audit(phial_json_member(root, "audit"));
 	print_texts(phial_json_member(root, "weaker"), "WEAKER:    ");
 	if (problem) {
 		printf("PROBLEM:   ");

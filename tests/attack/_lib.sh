@@ -35,8 +35,9 @@ with_clock() {
 }
 
 # The processes of the agent: its worker has another uid, its idle filler has not.
-children() { ps -o pid=,uid=,stat= --ppid "$AGENT_PID" | grep -v Z; }
-worker() { children | awk '$2 != 0 { print $1; exit }'; }
+children() { ps -o pid=,uid=,stat=,comm= --ppid "$AGENT_PID" | grep -v Z; }
+worker() { children | awk '$2 != 0 && $4 == "phiald" { print $1; exit }'; }
+auditor() { children | awk '$4 == "phial-auditor" { print $1; exit }'; }
 filler() { children | awk '$2 == 0 { print $1; exit }'; }
 has_worker() { [ -n "$(worker)" ]; }
 status_answers() { "$PHIAL" status --run-dir "$RUN_DIR"; }

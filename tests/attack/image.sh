@@ -166,7 +166,7 @@ test_passwd() {
 	ln -s /dev/zero "$ROOTFS/etc/group"
 	run
 	like "$(log_since)" "has workload web" "I-11 /etc/passwd is a link to /dev/zero ($runtime)"
-	worker_kb=$(awk '/VmHWM/ { print $2 }' "/proc/$(pgrep -P "$AGENT_PID" -u nobody)/status")
+	worker_kb=$(awk '/VmHWM/ { print $2 }' "/proc/$(pgrep -x -P "$AGENT_PID" -u nobody phiald)/status")
 	check "I-11 the worker did not grow ($worker_kb kB) ($runtime)" test "$worker_kb" -lt 65536
 }
 

@@ -25,7 +25,7 @@ everywhere() {
 $SECOND" "$@"
 }
 
-worker_pid() { pgrep -P "$AGENT_PID" -u "$AGENT_USER"; }
+worker_pid() { pgrep -x -P "$AGENT_PID" -u "$AGENT_USER" phiald; }
 filler_pid() { pgrep -P "$AGENT_PID" -u root; }
 
 # --- L-03, L-04, L-08, L-10: while containers run, and afterwards --------------------------------

@@ -49,7 +49,7 @@ start_user_agent() {
 }
 
 status_json() { as_user phial status --json; }
-worker_pid() { pgrep -P "$AGENT_PID" -f . | while read -r pid; do
+worker_pid() { pgrep -x -P "$AGENT_PID" phiald | while read -r pid; do
 	! grep -q '^CapEff:[[:space:]]*0*$' "/proc/$pid/status" || echo "$pid"
 done; }
 

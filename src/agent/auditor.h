@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The auditor: a process that writes the audit log (docs/audit.md) and does nothing else. The worker
+ * sends entries on a socket pair and is told when each is durable; what waits together is written
+ * together.
+ */
+#ifndef PHIAL_AGENT_AUDITOR_H
+#define PHIAL_AGENT_AUDITOR_H
+
+#include <stdint.h>
+
+#include <phial/error.h>
+#include <phial/sealed.h>
+
+#include "audit/writer.h"
+#include "wire/frame.h"
+
+/* The log's directory below the state directory. */
+#define PHIAL_AUDITOR_DIR "audit"
+
+enum phial_auditor_frame {
+	PHIAL_AUDITOR_ENTRY = 192, /* struct phial_auditor_entry, and its secrets */
+	PHIAL_AUDITOR_DONE,	   /* struct phial_auditor_done: the answer */
+};
+
+/* The most secrets of one entry; a release of more is several entries. */
+#define PHIAL_AUDITOR_SECRETS_MAX 256
+
+struct phial_auditor_entry {
+	uint64_t request;
+	uint64_t lost;	   /* of a gap */
+	uint32_t kind;	   /* enum phial_audit_kind */
+	uint32_t door;	   /* enum phial_audit_door */
+	uint32_t decision; /* enum phial_audit_decision */
+	uint32_t secret_count;
+	uint32_t has_uid;
+	uint32_t uid;
+	/* Empty: not known. */
+	char container[PHIAL_AUDIT_TEXT_MAX_BYTES];
+	char workload[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
+	char reason[PHIAL_AUDIT_TEXT_MAX_BYTES];
+};
+
+struct phial_auditor_secret {
+	uint64_t version;
+	char name[PHIAL_NAME_MAX_BYTES + 8];
+};
+
+_Static_assert(sizeof(struct phial_auditor_entry) +
+			       PHIAL_AUDITOR_SECRETS_MAX * sizeof(struct phial_auditor_secret) <=
+		       PHIAL_FRAME_MAX_BYTES,
+	       "an entry fits a frame");
+
+struct phial_auditor_done {
+	uint64_t request;
+	uint64_t lost; /* entries not written and not yet told by a gap */
+	struct phial_audit_head head;
+	uint32_t status; /* enum phial_status */
+	char text[PHIAL_ERROR_TEXT_BYTES];
+};
+
+/*
+ * Write what comes on fd until the worker is gone, then an entry that says so. Called in the child,
+ * sandboxed. dir_fd: the log's directory. Returns the exit status. A log that cannot be opened or
+ * written to is the answer to each entry, and tried again with the next.
+ */
+enum phial_status phial_auditor_run(int fd, int dir_fd, const struct phial_audit_options *options);
+
+#endif

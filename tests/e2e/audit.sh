@@ -1,0 +1,141 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# The agent's audit log on real containers: what stands in it when a container runs, when it is
+# refused, when agent, worker or auditor die, and when the disk is full (G5, F-05, F-07).
+# suite-timeout: 120
+# shellcheck source=_lib.sh
+. "$(dirname "$0")/_lib.sh"
+need_root
+need runc busybox python3
+
+CANARY=$(canary)
+make_store
+seal web/db "$CANARY"
+seal web/key "$CANARY"
+VERSION=$("$PHIAL" ls --json --store "$STORE" |
+	python3 -c 'import json, sys; print(json.load(sys.stdin)["secrets"][0]["version"])')
+RUN_DIR=$WORK/run STATE_DIR=$WORK/state AGENT_USER=nobody
+LOG=$STATE_DIR/audit
+runtime=$(runtimes | head -n 1)
+
+audit() { "$PHIAL" audit "$@" "$LOG"; }
+# entries [OPTION...]: kind, container, decision of each entry
+entries() {
+	"$PHIAL" audit log --json "$@" "$LOG" | python3 -c 'import json, sys
+for line in sys.stdin:
+    e = json.loads(line)
+    print(e["kind"], e.get("container", "-"), e.get("decision", "-"), e.get("reason", ""))'
+}
+has_entry() { entries | grep -Eq -- "$1"; }
+good() { exits 0 "$1: the chain is whole" audit verify; }
+worker() { pgrep -x -P "$AGENT_PID" -u "$AGENT_USER" phiald; }
+auditor() { pgrep -x -P "$AGENT_PID" phial-auditor; }
+restarts() { [ "$(status_of 's["agent"]["worker_restarts"]')" = "$1" ]; }
+
+start_agent || bail "the agent does not start"
+bundle --grant web -- sh -c 'sha256sum </run/secrets/db | cut -c-64'
+
+test_release() {
+	run
+	is "$OUTPUT" "$(sha "$CANARY")" "a container has its secret"
+	like "$(entries)" "^start - - the agent started" "the log has the agent's start"
+	like "$(entries --secret web/db --version "$VERSION")" "^release phial-test-[^ ]* allowed" \
+		"who has had this version? this container"
+	like "$(audit log --workload web)" "workload=web .*door=hook uid=0 web/db@$VERSION web/key@" \
+		"... with all that it got"
+	good "a release"
+	is "$(status_of 'bool(s["audit"]["head"]["seq"])')" True "status knows the head"
+	HEAD=$(status_of '"%(seq)d:%(hash)s" % s["audit"]["head"]')
+	exits 0 "... which the log has" audit verify --head "$HEAD"
+}
+
+test_refusal() {
+	local granted=$B
+	bundle --grant web --host-ns pid -- true
+	run
+	B=$granted
+	within 5 has_entry '^refusal .* refused '
+	like "$(entries)" "^refusal phial-test-[^ ]* refused .*private_pid" \
+		"a refusal stands in the log, with its reason"
+	"$PHIAL" reload --run-dir "$RUN_DIR" >/dev/null
+	within 5 has_entry '^admin - - reload'
+	like "$(entries)" "^admin - - reload" "an admin's command, too"
+	good "a refusal"
+}
+
+test_walls() {
+	local status
+	status=$(cat "/proc/$(auditor)/status")
+	like "$status" "^Uid:.$(id -u nobody).$(id -u nobody).$(id -u nobody)." "the auditor: not root"
+	like "$status" "^CapEff:.0000000000000000$" "... no capability"
+	like "$status" "^NoNewPrivs:.1$" "... and none to be had"
+	like "$status" "^Seccomp:.2$" "... seccomp"
+	is "$(stat -c '%a %U' "$LOG" "$LOG/audit.log" | tr '\n' ' ')" "700 nobody 600 nobody " \
+		"the log can be read by nobody else"
+}
+
+test_deaths() {
+	local before
+	kill -KILL "$(worker)"
+	within 10 restarts 1
+	within 10 has_entry "the worker started again"
+	like "$(entries)" "^stop - - the worker ended" "a worker's end stands in the log"
+	before=$(worker)
+	kill -KILL "$(auditor)"
+	within 10 restarts 2
+	check "without an auditor no worker goes on" test "$(worker)" != "$before"
+	run
+	is "$OUTPUT" "$(sha "$CANARY")" "... and both begin anew"
+	good "deaths"
+}
+
+# A disk without room: a file system of 64 KiB below the log, filled up.
+test_full_disk() {
+	stop_agent
+	check "the agent's end stands in the log" has_entry "^stop - - the worker ended"
+	mount -t tmpfs -o size=64k,mode=0700,uid="$(id -u nobody)" none "$LOG"
+	start_agent || bail "the agent does not start on a small disk"
+	within 10 has_entry "^start"
+	head -c 100000 /dev/zero >"$LOG/filler" 2>/dev/null
+	# The page that the log has begun takes some more entries.
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		mark_log
+		run
+		! log_has "cannot be audited" || break
+	done
+	like "$(log_since)" "its release cannot be audited: audit log: .*No space left on device" \
+		"F-07 a full disk refuses a release, and the log says why"
+	unlike "$OUTPUT" "$(sha "$CANARY")" "... the container does not run"
+	like "$(status_of 's["audit"]["problem"]')" "No space left" "... status says so"
+	rm "$LOG/filler"
+	run
+	is "$OUTPUT" "$(sha "$CANARY")" "with room again a container starts"
+	like "$(entries)" "^gap .*No space left on device" "... and the log says that entries are missing"
+	good "a full disk"
+	stop_agent
+	umount "$LOG"
+}
+
+# What others did to the log while no agent ran stops releases, not the agent.
+test_damaged() {
+	echo nonsense >>"$LOG/audit.log"
+	start_agent || bail "the agent does not start on a damaged log"
+	run
+	unlike "$OUTPUT" "$(sha "$CANARY")" "a damaged log: nothing is released"
+	within_log "its last line is damaged; see phial audit verify" "... and the log says what to do"
+	rm "$LOG"/audit.log*
+	run
+	is "$OUTPUT" "$(sha "$CANARY")" "... once it was moved away all is well"
+	good "a new log"
+}
+
+test_release
+test_refusal
+test_walls
+test_deaths
+test_full_disk
+LOG_MARK=0
+test_damaged
+stop_agent
+sweep "the values are nowhere" "$CANARY"
+finish
