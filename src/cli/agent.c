@@ -305,14 +305,17 @@ enum phial_grade phial_cli_grade(const struct phial_json *container, struct phia
 {
 	struct phial_container_facts facts = { .is_known = false };
 	struct phial_error err = { .status = PHIAL_OK };
+	const char *target = phial_cli_text_of(container, "target", "");
 	int64_t pid = phial_cli_number_of(container, "pid");
 
 	if (strcmp(phial_cli_text_of(container, "state", ""), "starting") == 0) {
 		phial_text_add(reasons, "it is being started\n");
 	} else if (pid <= 1 || pid > INT32_MAX) {
 		phial_text_add(reasons, "its process is not known\n");
-	} else if (phial_container_look((pid_t)pid, phial_cli_text_of(container, "target", ""),
-					&facts, &err) != PHIAL_OK) {
+	} else if (phial_container_look((pid_t)pid, target, &facts, &err) == PHIAL_NOT_FOUND) {
+		/* The agent wipes a second after the end. */
+		phial_text_add(reasons, "its process has ended\n");
+	} else if (err.status != PHIAL_OK) {
 		phial_text_add(reasons, "%s\n", err.text);
 	}
 	facts.has_weak_release = phial_json_count(phial_json_member(container, "weak")) > 0;
