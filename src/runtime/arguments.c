@@ -83,21 +83,24 @@ static enum phial_runtime_act act_of(const char *word)
 	return PHIAL_RUNTIME_PASS_ON;
 }
 
-/*
- * Is the word this option? Go's flags take one dash or two. ret_value: what is glued to it
- * ("--name=value", "-nvalue"), or NULL.
- */
-static bool is_option(const char *word, const struct option *option, const char **ret_value)
+/* "--name", "--name=value"; Go's flags take one dash, too. ret_value: what is glued to it, or NULL. */
+static bool is_long(const char *word, const struct option *option, const char **ret_value)
 {
 	const char *name = word + (word[1] == '-' ? 2 : 1);
 	size_t length = strlen(option->name);
 
-	*ret_value = NULL;
-	if (strncmp(name, option->name, length) == 0 &&
-	    (name[length] == '\0' || name[length] == '=')) {
-		*ret_value = name[length] == '=' ? name + length + 1 : NULL;
-		return true;
+	if (strncmp(name, option->name, length) != 0 ||
+	    (name[length] != '\0' && name[length] != '=')) {
+		return false;
 	}
+	*ret_value = name[length] == '=' ? name + length + 1 : NULL;
+	return true;
+}
+
+/* "-n", "-nvalue", "-n=value". */
+static bool is_short(const char *word, const struct option *option, const char **ret_value)
+{
+	*ret_value = NULL;
 	if (option->letter == '\0' || word[1] != option->letter) {
 		return false;
 	}
@@ -105,6 +108,23 @@ static bool is_option(const char *word, const struct option *option, const char 
 		*ret_value = word + (word[2] == '=' ? 3 : 2);
 	}
 	return true;
+}
+
+/* The option that a word is, or NULL. Long names first: "-rootless" is no "-r" with a value. */
+static const struct option *find_option(const struct option *options, const char *word,
+					const char **ret_value)
+{
+	for (const struct option *option = options; option->name; option++) {
+		if (is_long(word, option, ret_value)) {
+			return option;
+		}
+	}
+	for (const struct option *option = options; option->name; option++) {
+		if (is_short(word, option, ret_value)) {
+			return option;
+		}
+	}
+	return NULL;
 }
 
 static bool is_option_word(const char *word)
@@ -116,25 +136,23 @@ static bool is_option_word(const char *word)
 static bool take_option(const struct option *options, char **argv, size_t *index,
 			struct phial_runtime_call *call)
 {
-	for (const struct option *option = options; option->name; option++) {
-		const char *value;
+	const char *value = NULL;
+	const struct option *option = find_option(options, argv[*index], &value);
 
-		if (!is_option(argv[*index], option, &value)) {
-			continue;
-		}
-		if (option->field == FLAG) {
-			return true;
-		}
-		if (!value && argv[*index + 1]) {
-			(*index)++;
-			value = argv[*index];
-		}
-		if (option->field != NOWHERE) {
-			*(const char **)(void *)((char *)call + option->field) = value;
-		}
+	if (!option) {
+		return false;
+	}
+	if (option->field == FLAG) {
 		return true;
 	}
-	return false;
+	if (!value && argv[*index + 1]) {
+		(*index)++;
+		value = argv[*index];
+	}
+	if (option->field != NOWHERE) {
+		*(const char **)(void *)((char *)call + option->field) = value;
+	}
+	return true;
 }
 
 /* The command, its options and its operand: the container's id is the last word. */
