@@ -25,6 +25,7 @@
 #define IDENTITY_FILE "/var/lib/phial/identity"
 #define STATE_FOLDER  "/var/lib/phial/state"
 #define MARKS_FILE    "/var/lib/phial/state/marks"
+#define RECORDS_FILE  "/var/lib/phial/state/containers"
 
 /* No clock was right that showed an earlier time: this was written then. 2026-11-01. */
 #define TIME_OF_WRITING_S INT64_C(1793491200)
@@ -158,6 +159,12 @@ static void check_pins(struct phial_doctor *doctor)
 			 pins.count, pins.count == 1 ? "" : "s");
 }
 
+/* Made together with the marks: alone, they mean that the marks were there and are gone. */
+static bool has_records(const struct phial_doctor *doctor)
+{
+	return phial_setup_exists(&doctor->host, RECORDS_FILE);
+}
+
 static void check_marks(struct phial_doctor *doctor)
 {
 	char full[PHIAL_SETUP_PATH_BYTES];
@@ -166,17 +173,22 @@ static void check_marks(struct phial_doctor *doctor)
 	if (phial_setup_path(&doctor->host, MARKS_FILE, full, NULL) != PHIAL_OK) {
 		return;
 	}
-	bool is_there = lstat(full, &status) == 0;
-	enum phial_check_state state = is_there ? PHIAL_CHECK_OK : state_of_error(errno);
-
-	phial_doctor_add(doctor, "files.marks", state,
-			 state == PHIAL_CHECK_UNKNOWN ? "look as root"
-			 : is_there		      ? NULL
-						      : "start phiald; it makes them",
-			 is_there ? MARKS_FILE ": older versions than seen are refused"
-				  : MARKS_FILE ": %s%s",
-			 is_there ? "" : strerror(errno),
-			 state == PHIAL_CHECK_WARN ? ": this host has seen nothing yet" : "");
+	if (lstat(full, &status) == 0) {
+		phial_doctor_add(doctor, "files.marks", PHIAL_CHECK_OK, NULL,
+				 MARKS_FILE ": older versions than seen are refused");
+	} else if (state_of_error(errno) == PHIAL_CHECK_UNKNOWN) {
+		phial_doctor_add(doctor, "files.marks", PHIAL_CHECK_UNKNOWN, "look as root",
+				 MARKS_FILE ": %s", strerror(errno));
+	} else if (has_records(doctor)) {
+		phial_doctor_add(doctor, "files.marks", PHIAL_CHECK_BAD,
+				 "bring the store up to date, then see \"Marks\" in docs/store.md",
+				 MARKS_FILE " is gone: which versions were seen here is not known, "
+					    "and phiald will not start");
+	} else {
+		phial_doctor_add(doctor, "files.marks", PHIAL_CHECK_WARN,
+				 "start phiald; it makes them",
+				 MARKS_FILE ": this host has seen nothing yet");
+	}
 }
 
 static void check_store(struct phial_doctor *doctor)

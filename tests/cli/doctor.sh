@@ -106,6 +106,8 @@ wrong files.state bad "... or open" "chmod 755 var/lib/phial/state"
 wrong trust.pins warn "what is pinned is no key" "echo RWx >etc/phial/trust"
 wrong files.store warn "no store" "rm etc/phial/store"
 wrong files.marks warn "no marks" "rm var/lib/phial/state/marks"
+wrong files.marks bad "marks that were there and are gone" \
+	"rm var/lib/phial/state/marks && touch var/lib/phial/state/containers"
 wrong podman.hooks_folder warn "no hook file" "rm $HOOKS"
 wrong podman.hooks_folder bad "Podman reads another folder" \
 	"mkdir -p etc/containers && printf '[engine]\nhooks_dir = [\"/else\"]\n' >etc/containers/containers.conf"
