@@ -347,7 +347,9 @@ def test_values_are_wiped():
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL) as init:
             init.stdout.readline()
-            result(marker not in memory_of(init.pid), "phial-init holds no copy of an --env value")
+            # Both run from the command's execve on: it may speak before phial-init has wiped.
+            result(wait_until(lambda: marker not in memory_of(init.pid)),
+                   "phial-init holds no copy of an --env value")
             with open(f"/proc/{init.pid}/task/{init.pid}/children", encoding="ascii") as file:
                 child = int(file.read())
             result(marker in memory_of(child), "(its command does: the search finds it)")
