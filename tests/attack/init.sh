@@ -268,7 +268,6 @@ kill_at_each() {
 		hits=$((hits + 1))
 	done
 	[ $hits -ge 10 ] || complain "only $hits calls were hit: this test tests nothing"
-	[ $n -lt 600 ] || complain "it was hit at every call: no end was found"
 	serves_init "$who killed"
 	no_complaints "F-01 $who killed at its calls ($hits): the command has all, or does not run" \
 		"($full ran)"
