@@ -6,9 +6,12 @@
 #include "base/parse.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+#include "base/cleanup.h"
 
 bool phial_parse_u64(struct phial_span span, uint64_t min, uint64_t max, uint64_t *ret_value)
 {
@@ -110,6 +113,53 @@ void phial_format_time(int64_t seconds, char ret_text[PHIAL_TIME_TEXT_BYTES])
 
 	assert(written == PHIAL_TIME_TEXT_BYTES - 1);
 	(void)written;
+}
+
+static const struct {
+	const char *name;
+	uint64_t ms;
+} units[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
+
+bool phial_parse_duration(struct phial_span span, int64_t min_ms, int64_t max_ms, int64_t *ret_ms)
+{
+	struct phial_span number = span;
+
+	assert(min_ms >= 0 && max_ms >= min_ms);
+	while (number.length > 0 &&
+	       (number.text[number.length - 1] < '0' || number.text[number.length - 1] > '9')) {
+		number.length--;
+	}
+	struct phial_span unit = { span.text + number.length, span.length - number.length };
+
+	for (size_t i = 0; i < PHIAL_COUNT(units); i++) {
+		uint64_t value;
+
+		if (!phial_span_is(unit, units[i].name)) {
+			continue;
+		}
+		if (!phial_parse_u64(number, 0, (uint64_t)max_ms / units[i].ms, &value) ||
+		    value * units[i].ms < (uint64_t)min_ms) {
+			return false;
+		}
+		*ret_ms = (int64_t)(value * units[i].ms);
+		return true;
+	}
+	return false;
+}
+
+void phial_format_duration(int64_t duration_ms, char ret_text[PHIAL_DURATION_TEXT_BYTES])
+{
+	uint64_t rest = (uint64_t)duration_ms;
+	size_t unit = 0;
+
+	assert(duration_ms >= 0);
+	while (rest % units[unit].ms != 0) {
+		unit++;
+	}
+	/* No time at all is 0 of the unit that people write it in. */
+	unit = rest == 0 ? 3 : unit;
+	(void)snprintf(ret_text, PHIAL_DURATION_TEXT_BYTES, "%" PRIu64 "%s", rest / units[unit].ms,
+		       units[unit].name);
 }
 
 bool phial_parse_owner(struct phial_span span, uint32_t *ret_uid, uint32_t *ret_gid)

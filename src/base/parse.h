@@ -36,6 +36,18 @@ bool phial_parse_time(struct phial_span span, int64_t *ret_seconds);
 /* Write such a time with its NUL. seconds: 0 to year 9999 (asserted). */
 void phial_format_time(int64_t seconds, char ret_text[PHIAL_TIME_TEXT_BYTES]);
 
+/* Bytes of the longest "NUMBERms" with its NUL. */
+#define PHIAL_DURATION_TEXT_BYTES 24
+
+/*
+ * Parse a length of time: a number in its one form and "ms", "s", "m", "h" or "d" right behind it, as
+ * "250ms" or "30d". min_ms, max_ms: inclusive, not negative. Returns true and sets *ret_ms, or false.
+ */
+bool phial_parse_duration(struct phial_span span, int64_t min_ms, int64_t max_ms, int64_t *ret_ms);
+
+/* Write it with its NUL, in the largest unit that is exact. duration_ms: not negative (asserted). */
+void phial_format_duration(int64_t duration_ms, char ret_text[PHIAL_DURATION_TEXT_BYTES]);
+
 /*
  * Parse "UID:GID" in decimal, each 0 to 2^32 - 2. Returns false for anything else.
  */

@@ -3,7 +3,7 @@
  * policy.json into a struct phial_policy, strictly. Goes on after a problem, so that a person
  * sees all of them at once; nothing is used of a file that has one. Decides no grant.
  */
-#include "policy/policy.h"
+#include "policy/reader.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -23,19 +23,8 @@
 #define TARGET_MAX_BYTES 1023
 #define MODE_MAX	 0777
 
-struct reader {
-	struct phial_policy policy;
-	struct phial_text *problems; /* or NULL */
-	size_t problem_count;
-	struct phial_error first;
-	bool is_out_of_memory;
-};
-
-/* Note a problem at the line of a value. */
-static void add_problem(struct reader *reader, const struct phial_json *value, const char *format,
-			...) PHIAL_PRINTF(3, 4);
-static void add_problem(struct reader *reader, const struct phial_json *value, const char *format,
-			...)
+void phial_policy_add_problem(struct phial_policy_reader *reader, const struct phial_json *value,
+			      const char *format, ...)
 {
 	char text[PHIAL_ERROR_TEXT_BYTES];
 	struct phial_error problem;
@@ -54,9 +43,8 @@ static void add_problem(struct reader *reader, const struct phial_json *value, c
 	}
 }
 
-/* Find every key of an object that is not among those known, and name a near one. */
-static void check_keys(struct reader *reader, const struct phial_json *object,
-		       const char *const *known, size_t count)
+void phial_policy_check_keys(struct phial_policy_reader *reader, const struct phial_json *object,
+			     const char *const *known, size_t count)
 {
 	for (const struct phial_json *member = phial_json_first(object); member;
 	     member = phial_json_next(member)) {
@@ -71,13 +59,14 @@ static void check_keys(struct reader *reader, const struct phial_json *object,
 		}
 		const char *near = phial_nearest(key, known, count);
 
-		add_problem(reader, member, "unknown key \"%.80s\"%s%s%s", key,
-			    near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+		phial_policy_add_problem(reader, member, "unknown key \"%.80s\"%s%s%s", key,
+					 near ? ", did you mean \"" : "", near ? near : "",
+					 near ? "\"?" : "");
 	}
 }
 
 /* A copy of a text; out of memory is noted. */
-static char *copy_text(struct reader *reader, const char *text)
+static char *copy_text(struct phial_policy_reader *reader, const char *text)
 {
 	char *copy = strdup(text);
 
@@ -85,49 +74,50 @@ static char *copy_text(struct reader *reader, const char *text)
 	return copy;
 }
 
-/* True, and a problem is noted, unless value is of this type. */
-static bool is_other_type(struct reader *reader, const struct phial_json *value,
-			  enum phial_json_type type, const char *expected)
+bool phial_policy_is_other_type(struct phial_policy_reader *reader, const struct phial_json *value,
+				enum phial_json_type type, const char *expected)
 {
 	if (phial_json_type(value) == type) {
 		return false;
 	}
-	add_problem(reader, value, "%s is expected", expected);
+	phial_policy_add_problem(reader, value, "%s is expected", expected);
 	return true;
 }
 
-static void read_owner(struct reader *reader, const struct phial_json *value, uint32_t *ret_uid,
-		       uint32_t *ret_gid)
+static void read_owner(struct phial_policy_reader *reader, const struct phial_json *value,
+		       uint32_t *ret_uid, uint32_t *ret_gid)
 {
 	const char *text = phial_json_string(value);
 
 	if (value && !(text && phial_parse_owner(phial_span_of(text), ret_uid, ret_gid))) {
-		add_problem(reader, value, "owner must be \"UID:GID\" in numbers");
+		phial_policy_add_problem(reader, value, "owner must be \"UID:GID\" in numbers");
 	}
 }
 
-static void read_flag(struct reader *reader, const struct phial_json *value, bool *ret_flag)
+static void read_flag(struct phial_policy_reader *reader, const struct phial_json *value,
+		      bool *ret_flag)
 {
 	if (value && !phial_json_bool(value, ret_flag)) {
-		add_problem(reader, value, "%s must be true or false", phial_json_key(value));
+		phial_policy_add_problem(reader, value, "%s must be true or false",
+					 phial_json_key(value));
 	}
 }
 
 /* --- secrets -------------------------------------------------------------------------- */
 
-static void read_pattern(struct reader *reader, const struct phial_json *where, const char *text,
-			 struct phial_policy_rule *rule)
+static void read_pattern(struct phial_policy_reader *reader, const struct phial_json *where,
+			 const char *text, struct phial_policy_rule *rule)
 {
 	struct phial_error problem;
 
 	if (phial_pattern_check(text, &problem) != PHIAL_OK) {
-		add_problem(reader, where, "%s", problem.text);
+		phial_policy_add_problem(reader, where, "%s", problem.text);
 		return;
 	}
 	rule->pattern = copy_text(reader, text);
 }
 
-static void read_file_name(struct reader *reader, const struct phial_json *value,
+static void read_file_name(struct phial_policy_reader *reader, const struct phial_json *value,
 			   struct phial_policy_rule *rule)
 {
 	const char *text = phial_json_string(value);
@@ -136,28 +126,29 @@ static void read_file_name(struct reader *reader, const struct phial_json *value
 		return;
 	}
 	if (!text || strchr(text, '/') || phial_name_check(text, NULL) != PHIAL_OK) {
-		add_problem(reader, value,
-			    "file must be one name of letters, digits, '.', '_', '-'");
+		phial_policy_add_problem(reader, value,
+					 "file must be one name of letters, digits, '.', '_', '-'");
 		return;
 	}
 	if (rule->pattern && strchr(rule->pattern, '*')) {
-		add_problem(reader, value, "several secrets cannot share one file name");
+		phial_policy_add_problem(reader, value,
+					 "several secrets cannot share one file name");
 		return;
 	}
 	rule->file = copy_text(reader, text);
 }
 
-static void read_rule_object(struct reader *reader, const struct phial_json *value,
+static void read_rule_object(struct phial_policy_reader *reader, const struct phial_json *value,
 			     struct phial_policy_rule *rule)
 {
 	static const char *const keys[] = { "name", "file", "owner", "mode", "required" };
 	const struct phial_json *name = phial_json_member(value, "name");
 	const struct phial_json *mode = phial_json_member(value, "mode");
 
-	check_keys(reader, value, keys, PHIAL_COUNT(keys));
+	phial_policy_check_keys(reader, value, keys, PHIAL_COUNT(keys));
 	if (!name || !phial_json_string(name)) {
-		add_problem(reader, name ? name : value,
-			    "a secret needs a \"name\" that is a string");
+		phial_policy_add_problem(reader, name ? name : value,
+					 "a secret needs a \"name\" that is a string");
 	} else {
 		read_pattern(reader, name, phial_json_string(name), rule);
 	}
@@ -167,13 +158,13 @@ static void read_rule_object(struct reader *reader, const struct phial_json *val
 	const char *digits = phial_json_string(mode);
 
 	if (mode && !(digits && phial_parse_mode(phial_span_of(digits), MODE_MAX, &rule->mode))) {
-		add_problem(reader, mode,
-			    "mode must be a string of four octal digits, as \"0400\"");
+		phial_policy_add_problem(reader, mode,
+					 "mode must be a string of four octal digits, as \"0400\"");
 	}
 }
 
 /* An exact name behind a pattern that takes it already would have no effect. */
-static void check_reach(struct reader *reader, const struct phial_json *value,
+static void check_reach(struct phial_policy_reader *reader, const struct phial_json *value,
 			const struct phial_workload *workload)
 {
 	const char *name = workload->rules[workload->rule_count - 1].pattern;
@@ -185,27 +176,28 @@ static void check_reach(struct reader *reader, const struct phial_json *value,
 		const char *before = workload->rules[i].pattern;
 
 		if (before && phial_pattern_matches(before, name)) {
-			add_problem(reader, value,
-				    "\"%s\" is taken by \"%s\" before it; put it first", name,
-				    before);
+			phial_policy_add_problem(
+				reader, value, "\"%s\" is taken by \"%s\" before it; put it first",
+				name, before);
 			return;
 		}
 	}
 }
 
-static void read_rules(struct reader *reader, const struct phial_json *list,
+static void read_rules(struct phial_policy_reader *reader, const struct phial_json *list,
 		       struct phial_workload *workload)
 {
-	if (!list || is_other_type(reader, list, PHIAL_JSON_ARRAY, "a list of secrets")) {
+	if (!list ||
+	    phial_policy_is_other_type(reader, list, PHIAL_JSON_ARRAY, "a list of secrets")) {
 		return;
 	}
 	size_t count = phial_json_count(list);
 
 	if (count == 0 || count > RULES_MAX) {
-		add_problem(reader, list,
-			    count == 0 ? "an empty list of secrets; leave it out for "
-					 "the workload's own"
-				       : "too many secrets");
+		phial_policy_add_problem(reader, list,
+					 count == 0 ? "an empty list of secrets; leave it out for "
+						      "the workload's own"
+						    : "too many secrets");
 		return;
 	}
 	workload->rules = calloc(count, sizeof(*workload->rules));
@@ -223,8 +215,8 @@ static void read_rules(struct reader *reader, const struct phial_json *list,
 		rule->is_required = true;
 		if (phial_json_string(value)) {
 			read_pattern(reader, value, phial_json_string(value), rule);
-		} else if (!is_other_type(reader, value, PHIAL_JSON_OBJECT,
-					  "a name, a pattern or an object")) {
+		} else if (!phial_policy_is_other_type(reader, value, PHIAL_JSON_OBJECT,
+						       "a name, a pattern or an object")) {
 			read_rule_object(reader, value, rule);
 		}
 		check_reach(reader, value, workload);
@@ -266,7 +258,7 @@ static const char *target_problem(const char *text)
 	return NULL;
 }
 
-static void read_target(struct reader *reader, const struct phial_json *value,
+static void read_target(struct phial_policy_reader *reader, const struct phial_json *value,
 			struct phial_workload *workload)
 {
 	const char *text = phial_json_string(value);
@@ -277,16 +269,17 @@ static void read_target(struct reader *reader, const struct phial_json *value,
 	const char *problem = text ? target_problem(text) : "target must be a string";
 
 	if (problem) {
-		add_problem(reader, value, "%s", problem);
+		phial_policy_add_problem(reader, value, "%s", problem);
 		return;
 	}
 	workload->target = copy_text(reader, text);
 }
 
-static void read_gates(struct reader *reader, const struct phial_json *list,
+static void read_gates(struct phial_policy_reader *reader, const struct phial_json *list,
 		       struct phial_workload *workload)
 {
-	if (!list || is_other_type(reader, list, PHIAL_JSON_ARRAY, "a list of gates")) {
+	if (!list ||
+	    phial_policy_is_other_type(reader, list, PHIAL_JSON_ARRAY, "a list of gates")) {
 		return;
 	}
 	workload->gates = 0;
@@ -296,29 +289,34 @@ static void read_gates(struct reader *reader, const struct phial_json *list,
 		unsigned int gate = name ? phial_gate_parse(name) : 0;
 
 		if (gate == 0) {
-			add_problem(reader, value, "unknown gate%s%.40s%s; see phial-policy(5)",
-				    name ? " \"" : "", name ? name : "", name ? "\"" : "");
+			phial_policy_add_problem(reader, value,
+						 "unknown gate%s%.40s%s; see phial-policy(5)",
+						 name ? " \"" : "", name ? name : "",
+						 name ? "\"" : "");
 		} else if (workload->gates & gate) {
-			add_problem(reader, value, "gate \"%s\" stands twice", name);
+			phial_policy_add_problem(reader, value, "gate \"%s\" stands twice", name);
 		}
 		workload->gates |= gate;
 	}
 }
 
-static void read_size(struct reader *reader, const struct phial_json *value,
+static void read_size(struct phial_policy_reader *reader, const struct phial_json *value,
 		      struct phial_workload *workload)
 {
 	int64_t size = 0;
 
 	if (value && !phial_json_integer(value, 1, SIZE_MAX_BYTES, &size)) {
-		add_problem(reader, value, "size must be a number of bytes, at most 2147483648");
+		phial_policy_add_problem(reader, value,
+					 "size must be a number of bytes, at most 2147483648");
 	}
 	workload->size_bytes = (uint64_t)size;
 }
 
-static void read_workload(struct reader *reader, const struct phial_json *value)
+static void read_workload(struct phial_policy_reader *reader, const struct phial_json *value)
 {
-	static const char *const keys[] = { "secrets", "target", "owner", "size", "gates", "over" };
+	static const char *const keys[] = { "secrets", "target", "owner",	"size",
+					    "gates",   "over",	 "keep",	"linger",
+					    "grace",   "ttl",	 "warn_before", "notify" };
 	struct phial_workload *workload =
 		&reader->policy.workloads[reader->policy.workload_count++];
 	struct phial_span name = phial_span_of(phial_json_key(value));
@@ -327,16 +325,17 @@ static void read_workload(struct reader *reader, const struct phial_json *value)
 	workload->owner_uid = PHIAL_ID_UNSET;
 	workload->owner_gid = PHIAL_ID_UNSET;
 	workload->gates = PHIAL_DEFAULT_GATES;
+	workload->life = *phial_workload_life(NULL);
 	if (phial_name_check(name.text, &problem) != PHIAL_OK) {
-		add_problem(reader, value, "%s", problem.text);
+		phial_policy_add_problem(reader, value, "%s", problem.text);
 	} else if (strchr(name.text, '/') ||
 		   !phial_span_copy(name, workload->name, sizeof(workload->name))) {
-		add_problem(reader, value, "the name of a workload cannot hold '/'");
+		phial_policy_add_problem(reader, value, "the name of a workload cannot hold '/'");
 	}
-	if (is_other_type(reader, value, PHIAL_JSON_OBJECT, "an object")) {
+	if (phial_policy_is_other_type(reader, value, PHIAL_JSON_OBJECT, "an object")) {
 		return;
 	}
-	check_keys(reader, value, keys, PHIAL_COUNT(keys));
+	phial_policy_check_keys(reader, value, keys, PHIAL_COUNT(keys));
 	read_rules(reader, phial_json_member(value, "secrets"), workload);
 	read_target(reader, phial_json_member(value, "target"), workload);
 	read_owner(reader, phial_json_member(value, "owner"), &workload->owner_uid,
@@ -344,23 +343,26 @@ static void read_workload(struct reader *reader, const struct phial_json *value)
 	read_size(reader, phial_json_member(value, "size"), workload);
 	read_gates(reader, phial_json_member(value, "gates"), workload);
 	read_flag(reader, phial_json_member(value, "over"), &workload->may_mount_over);
+	phial_policy_read_life(reader, value, &workload->life);
 }
 
-static void read_workloads(struct reader *reader, const struct phial_json *root)
+static void read_workloads(struct phial_policy_reader *reader, const struct phial_json *root)
 {
 	const struct phial_json *object = phial_json_member(root, "workloads");
 
 	if (!object) {
-		add_problem(reader, root, "\"workloads\" is missing");
+		phial_policy_add_problem(reader, root, "\"workloads\" is missing");
 		return;
 	}
-	if (is_other_type(reader, object, PHIAL_JSON_OBJECT, "an object of workloads")) {
+	if (phial_policy_is_other_type(reader, object, PHIAL_JSON_OBJECT,
+				       "an object of workloads")) {
 		return;
 	}
 	size_t count = phial_json_count(object);
 
 	if (count > PHIAL_WORKLOADS_MAX) {
-		add_problem(reader, object, "more than %d workloads", PHIAL_WORKLOADS_MAX);
+		phial_policy_add_problem(reader, object, "more than %d workloads",
+					 PHIAL_WORKLOADS_MAX);
 		return;
 	}
 	reader->policy.workloads = calloc(count + 1, sizeof(*reader->policy.workloads));
@@ -374,31 +376,32 @@ static void read_workloads(struct reader *reader, const struct phial_json *root)
 	}
 }
 
-static void read_document(struct reader *reader, const struct phial_json *root)
+static void read_document(struct phial_policy_reader *reader, const struct phial_json *root)
 {
 	static const char *const keys[] = { "phial", "serial", "workloads" };
 	const struct phial_json *format = phial_json_member(root, "phial");
 	const struct phial_json *serial = phial_json_member(root, "serial");
 	int64_t number = 0;
 
-	if (is_other_type(reader, root, PHIAL_JSON_OBJECT, "an object")) {
+	if (phial_policy_is_other_type(reader, root, PHIAL_JSON_OBJECT, "an object")) {
 		return;
 	}
-	check_keys(reader, root, keys, PHIAL_COUNT(keys));
+	phial_policy_check_keys(reader, root, keys, PHIAL_COUNT(keys));
 	if (!phial_json_string(format) || strcmp(phial_json_string(format), FORMAT_NAME) != 0) {
-		add_problem(reader, format ? format : root,
-			    "\"phial\" must be \"" FORMAT_NAME "\"");
+		phial_policy_add_problem(reader, format ? format : root,
+					 "\"phial\" must be \"" FORMAT_NAME "\"");
 	}
 	if (!phial_json_integer(serial, 1, SERIAL_MAX, &number)) {
-		add_problem(reader, serial ? serial : root,
-			    "\"serial\" must be a number from 1 that grows with each change");
+		phial_policy_add_problem(
+			reader, serial ? serial : root,
+			"\"serial\" must be a number from 1 that grows with each change");
 	}
 	reader->policy.serial = (uint64_t)number;
 	read_workloads(reader, root);
 }
 
 /* The verdict on what was read. */
-static enum phial_status conclude(const struct reader *reader, struct phial_error *err)
+static enum phial_status conclude(const struct phial_policy_reader *reader, struct phial_error *err)
 {
 	if (reader->is_out_of_memory || (reader->problems && reader->problems->has_failed)) {
 		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "policy");
@@ -418,7 +421,7 @@ enum phial_status phial_policy_parse(const uint8_t *bytes, size_t length,
 				     struct phial_policy *ret_policy, struct phial_text *problems,
 				     struct phial_error *err)
 {
-	struct reader reader = { .problems = problems };
+	struct phial_policy_reader reader = { .problems = problems };
 	phial_auto_json struct phial_json *root = NULL;
 	struct phial_error problem = { 0 };
 

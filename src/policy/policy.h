@@ -49,6 +49,29 @@ struct phial_policy_rule {
 	bool is_required; /* default true */
 };
 
+/* How long a container keeps its secrets. */
+enum phial_keep {
+	PHIAL_KEEP_FOREVER,	/* as long as it runs */
+	PHIAL_KEEP_TIME,	/* so long after its start */
+	PHIAL_KEEP_UNTIL_READY, /* until it says so: then all files go */
+	PHIAL_KEEP_UNTIL_READ,	/* each file goes after its first close behind an open */
+};
+
+#define PHIAL_COMM_BYTES 16 /* TASK_COMM_LEN, with the NUL */
+
+/* The life of a workload's secrets in its running containers: docs/life.md. */
+struct phial_life {
+	enum phial_keep keep;
+	int64_t keep_ms;   /* with PHIAL_KEEP_TIME from the start, else 0 */
+	int64_t linger_ms; /* with PHIAL_KEEP_UNTIL_*: from the event to the removal, else 0 */
+	int64_t grace_ms;  /* for so long at most the generation before is kept; 0: not at all */
+	int64_t ttl_s;	   /* a version is good for so long after it was sealed; 0: no limit */
+	int64_t warn_before_s; /* so long before a version expires a warning is given; 0: none */
+	int notify_signal;     /* sent after a rotation; 0: nobody is told */
+	char notify_process
+		[PHIAL_COMM_BYTES]; /* to all with this comm; "": to the container's PID 1 */
+};
+
 struct phial_workload {
 	char name[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
 	struct phial_policy_rule
@@ -60,6 +83,7 @@ struct phial_workload {
 	uint64_t size_bytes; /* room for files, or 0 for what the secrets need */
 	unsigned int gates;  /* a set of enum phial_gate */
 	bool may_mount_over; /* "over": the target may hold another mount or files */
+	struct phial_life life;
 };
 
 struct phial_policy {
@@ -91,6 +115,20 @@ const char *phial_workload_target(const struct phial_workload *entry);
 
 /* The gates of a workload, a set of enum phial_gate: the default ones if entry is NULL. */
 unsigned int phial_workload_gates(const struct phial_workload *entry);
+
+/*
+ * The life of a workload's secrets: if entry is NULL kept forever, 30 seconds of grace, no ttl,
+ * warnings 7 days ahead, nobody is told. Never NULL.
+ */
+const struct phial_life *phial_workload_life(const struct phial_workload *entry);
+
+/* The number of "SIGHUP" and the like, "SIGRTMIN+3" too; 0 for what notify may not send. */
+int phial_signal_parse(const char *name);
+
+#define PHIAL_SIGNAL_TEXT_BYTES 16
+
+/* Write the name of a signal of phial_signal_parse() with its NUL; of another one, its number. */
+void phial_signal_format(int signal, char ret_name[PHIAL_SIGNAL_TEXT_BYTES]);
 
 /* One file that a workload gets. */
 struct phial_grant_file {
