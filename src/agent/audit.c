@@ -58,7 +58,51 @@ static void set_text(char *to, size_t to_bytes, const char *text)
 	(void)snprintf(to, to_bytes, "%s", text ? text : "");
 }
 
-/* --- releases --------------------------------------------------------------------------- */
+static bool drops(const struct phial_worker *worker)
+{
+	(void)worker;
+	return false;
+}
+
+/* Whom the kernel named as the one at the other end. */
+static void set_peer(struct phial_auditor_entry *entry, const struct phial_client *client)
+{
+	if (client) {
+		entry->has_peer = client->has_peer;
+		entry->uid = client->peer_uid;
+		entry->pid = client->peer_pid;
+	}
+}
+
+/* --- releases and changes ----------------------------------------------------------------- */
+
+/* One of the messages that together say something: at most so many secrets from a list. */
+static size_t take_secrets(struct message *message, size_t left)
+{
+	size_t count = left < PHIAL_AUDITOR_SECRETS_MAX ? left : PHIAL_AUDITOR_SECRETS_MAX;
+
+	message->entry.secret_count = (uint32_t)count;
+	return count;
+}
+
+static void set_secret(struct phial_auditor_secret *to, const char *name, uint64_t version)
+{
+	to->version = version;
+	set_text(to->name, sizeof(to->name), name);
+}
+
+static void begin_release(struct message *message, const struct phial_client *client)
+{
+	const struct phial_record *record = client->record;
+
+	memset(&message->entry, 0, sizeof(message->entry));
+	message->entry.kind = PHIAL_AUDIT_RELEASE;
+	message->entry.door = door_of(record->door);
+	message->entry.decision = PHIAL_AUDIT_ALLOWED;
+	set_peer(&message->entry, client);
+	set_text(message->entry.container, sizeof(message->entry.container), record->container);
+	set_text(message->entry.workload, sizeof(message->entry.workload), record->workload);
+}
 
 enum phial_status phial_audit_release(struct phial_worker *worker, struct phial_client *client,
 				      struct phial_error *err)
@@ -68,23 +112,13 @@ enum phial_status phial_audit_release(struct phial_worker *worker, struct phial_
 	enum phial_status status = PHIAL_OK;
 
 	client->audit_first = worker->audit.last_request + 1;
+	begin_release(&message, client);
 	for (size_t sent = 0; status == PHIAL_OK && sent < record->release_count;) {
-		size_t left = record->release_count - sent;
-		size_t count = left < PHIAL_AUDITOR_SECRETS_MAX ? left : PHIAL_AUDITOR_SECRETS_MAX;
+		size_t count = take_secrets(&message, record->release_count - sent);
 
-		memset(&message.entry, 0, sizeof(message.entry));
-		message.entry.kind = PHIAL_AUDIT_RELEASE;
-		message.entry.door = door_of(record->door);
-		message.entry.decision = PHIAL_AUDIT_ALLOWED;
-		message.entry.secret_count = (uint32_t)count;
-		message.entry.has_uid = !client->is_mounter; /* a hook's peer; accept_client() */
-		set_text(message.entry.container, sizeof(message.entry.container),
-			 record->container);
-		set_text(message.entry.workload, sizeof(message.entry.workload), record->workload);
 		for (size_t i = 0; i < count; i++) {
-			message.secrets[i].version = record->releases[sent + i].version;
-			set_text(message.secrets[i].name, sizeof(message.secrets[i].name),
-				 record->releases[sent + i].name);
+			set_secret(&message.secrets[i], record->releases[sent + i].name,
+				   record->releases[sent + i].version);
 		}
 		status = send_message(worker, &message, err);
 		client->audit_left += status == PHIAL_OK;
@@ -92,6 +126,64 @@ enum phial_status phial_audit_release(struct phial_worker *worker, struct phial_
 	}
 	client->audit_last = worker->audit.last_request;
 	return status;
+}
+
+/* Nobody decides that time passes. */
+static enum phial_audit_decision decision_of(const struct phial_audit_change *change)
+{
+	if (change->is_refused) {
+		return PHIAL_AUDIT_REFUSED;
+	}
+	return change->kind == PHIAL_AUDIT_EXPIRY ? PHIAL_AUDIT_NO_DECISION : PHIAL_AUDIT_ALLOWED;
+}
+
+static void begin_change(struct message *message, const struct phial_worker *worker,
+			 const struct phial_audit_change *change)
+{
+	const struct phial_record *record = change->record;
+
+	memset(&message->entry, 0, sizeof(message->entry));
+	message->entry.first = worker->audit.last_request + 1;
+	message->entry.kind = change->kind;
+	message->entry.decision = decision_of(change);
+	set_peer(&message->entry, change->client);
+	set_text(message->entry.reason, sizeof(message->entry.reason), change->reason);
+	set_text(message->entry.workload, sizeof(message->entry.workload),
+		 record ? record->workload : change->workload);
+	if (record) {
+		message->entry.door = door_of(record->door);
+		set_text(message->entry.container, sizeof(message->entry.container),
+			 record->container);
+	}
+}
+
+enum phial_status phial_audit_change(struct phial_worker *worker,
+				     const struct phial_audit_change *change, uint64_t *ret_request,
+				     struct phial_error *err)
+{
+	static struct message message;
+	enum phial_status status = PHIAL_OK;
+	size_t sent = 0;
+
+	begin_change(&message, worker, change);
+	do {
+		size_t count = take_secrets(&message, change->secret_count - sent);
+
+		for (size_t i = 0; i < count; i++) {
+			set_secret(&message.secrets[i], change->secrets[sent + i].name,
+				   change->secrets[sent + i].version);
+		}
+		status = send_message(worker, &message, err);
+		sent += count;
+	} while (status == PHIAL_OK && sent < change->secret_count);
+	if (status != PHIAL_OK && !drops(worker)) {
+		return status;
+	}
+	worker->audit.suppressed += status != PHIAL_OK;
+	if (ret_request) {
+		*ret_request = status == PHIAL_OK ? worker->audit.last_request : 0;
+	}
+	return PHIAL_OK;
 }
 
 /* --- refusals and notes -------------------------------------------------------------------- */
@@ -143,8 +235,9 @@ int phial_audit_flush(struct phial_worker *worker)
 	return worker->audit.suppressed > 0 ? TOKEN_MS : -1;
 }
 
-void phial_audit_refusal(struct phial_worker *worker, enum phial_door door, const char *container,
-			 const char *workload, const char *reason)
+void phial_audit_refusal(struct phial_worker *worker, const struct phial_client *client,
+			 enum phial_door door, const char *container, const char *workload,
+			 const char *reason)
 {
 	struct phial_auditor_entry entry = {
 		.kind = PHIAL_AUDIT_REFUSAL,
@@ -159,6 +252,7 @@ void phial_audit_refusal(struct phial_worker *worker, enum phial_door door, cons
 		return;
 	}
 	worker->audit.tokens--;
+	set_peer(&entry, client);
 	set_text(entry.container, sizeof(entry.container), container);
 	set_text(entry.workload, sizeof(entry.workload), workload);
 	set_text(entry.reason, sizeof(entry.reason), reason);
@@ -173,7 +267,65 @@ void phial_audit_note(struct phial_worker *worker, enum phial_audit_kind kind, c
 	send_entry(worker, &entry);
 }
 
+void phial_audit_command(struct phial_worker *worker, const struct phial_client *client,
+			 const char *reason)
+{
+	const struct phial_audit_change change = {
+		.kind = PHIAL_AUDIT_ADMIN,
+		.client = client,
+		.reason = reason,
+	};
+
+	if (phial_audit_change(worker, &change, NULL, NULL) != PHIAL_OK) {
+		worker->audit.suppressed++;
+	}
+}
+
 /* --- answers --------------------------------------------------------------------------------- */
+
+static void on_change_answered(struct phial_worker *worker, uint64_t request,
+			       enum phial_status status, const char *text)
+{
+	(void)worker; /* live.h: phial_live_on_audited(worker, request, status, text) */
+	(void)request;
+	(void)status;
+	(void)text;
+}
+
+/* The request of a change is that of its last entry; the answers come in order. */
+static void tell_change(struct phial_worker *worker, const struct phial_auditor_done *done)
+{
+	bool has_failed = worker->audit.last_failed >= done->first;
+	enum phial_status status = has_failed ? worker->audit.failed_status : PHIAL_OK;
+	const char *text = has_failed ? worker->audit.failed_text : "";
+
+	on_change_answered(worker, done->request, status, text);
+}
+
+static void tell_releases(struct phial_worker *worker, const struct phial_auditor_done *done)
+{
+	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
+		struct phial_client *client = &worker->clients[i];
+
+		if (client->audit_left > 0 && done->request >= client->audit_first &&
+		    done->request <= client->audit_last) {
+			phial_request_on_audited(worker, client, (enum phial_status)done->status,
+						 done->text);
+		}
+	}
+}
+
+static void note_answer(struct phial_worker_audit *audit, const struct phial_auditor_done *done)
+{
+	audit->head = done->head;
+	audit->lost = done->lost;
+	memcpy(audit->problem, done->text, sizeof(audit->problem));
+	if (done->status != PHIAL_OK) {
+		audit->last_failed = done->request;
+		audit->failed_status = (enum phial_status)done->status;
+		memcpy(audit->failed_text, done->text, sizeof(audit->failed_text));
+	}
+}
 
 bool phial_audit_on_answer(struct phial_worker *worker)
 {
@@ -189,17 +341,11 @@ bool phial_audit_on_answer(struct phial_worker *worker)
 	if (frame.type != PHIAL_AUDITOR_DONE || frame.length != sizeof(done)) {
 		return false;
 	}
-	worker->audit.head = done.head;
-	worker->audit.lost = done.lost;
-	memcpy(worker->audit.problem, done.text, sizeof(worker->audit.problem));
-	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
-		struct phial_client *client = &worker->clients[i];
-
-		if (client->audit_left > 0 && done.request >= client->audit_first &&
-		    done.request <= client->audit_last) {
-			phial_request_on_audited(worker, client, (enum phial_status)done.status,
-						 done.text);
-		}
+	note_answer(&worker->audit, &done);
+	if (done.first > 0) {
+		tell_change(worker, &done);
+	} else {
+		tell_releases(worker, &done);
 	}
 	return true;
 }

@@ -61,8 +61,9 @@ static bool take_entry(struct auditor *auditor, size_t index, const struct phial
 		.container = text_or_null(entry->container, sizeof(entry->container)),
 		.workload = text_or_null(entry->workload, sizeof(entry->workload)),
 		.door = (enum phial_audit_door)entry->door,
-		.has_uid = entry->has_uid != 0,
+		.has_uid = entry->has_peer != 0,
 		.uid = entry->uid,
+		.pid = entry->has_peer != 0 && entry->pid > 0 ? (uint32_t)entry->pid : 0,
 		.secrets = auditor->secrets[index],
 		.secret_count = entry->secret_count,
 		.decision = (enum phial_audit_decision)entry->decision,
@@ -130,6 +131,7 @@ static enum phial_status answer(const struct auditor *auditor, enum phial_status
 	}
 	for (size_t i = 0; sent == PHIAL_OK && i < auditor->count; i++) {
 		done.request = auditor->messages[i].entry.request;
+		done.first = auditor->messages[i].entry.first;
 		sent = phial_frame_send(auditor->fd, PHIAL_AUDITOR_DONE, &done, sizeof(done), NULL,
 					0, NULL);
 	}

@@ -28,13 +28,16 @@ enum phial_auditor_frame {
 
 struct phial_auditor_entry {
 	uint64_t request;
+	uint64_t first;	   /* of a change: the request of its first entry; else 0 */
 	uint64_t lost;	   /* of a gap */
 	uint32_t kind;	   /* enum phial_audit_kind */
 	uint32_t door;	   /* enum phial_audit_door */
 	uint32_t decision; /* enum phial_audit_decision */
 	uint32_t secret_count;
-	uint32_t has_uid;
+	uint32_t has_peer;
 	uint32_t uid;
+	int32_t pid;
+	uint32_t unused;
 	/* Empty: not known. */
 	char container[PHIAL_AUDIT_TEXT_MAX_BYTES];
 	char workload[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
@@ -53,7 +56,8 @@ _Static_assert(sizeof(struct phial_auditor_entry) +
 
 struct phial_auditor_done {
 	uint64_t request;
-	uint64_t lost; /* entries not written and not yet told by a gap */
+	uint64_t first; /* as the entry said */
+	uint64_t lost;	/* entries not written and not yet told by a gap */
 	struct phial_audit_head head;
 	uint32_t status; /* enum phial_status */
 	char text[PHIAL_ERROR_TEXT_BYTES];

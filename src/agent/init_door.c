@@ -210,6 +210,7 @@ static void accept_caller(struct phial_worker *worker)
 		.fd = fd,
 		.pidfd = -1,
 		.pid = pid,
+		.uid = uid,
 		.number = ++worker->last_caller,
 		.deadline_ms = phial_worker_clock_ms() + ASK_LIMIT_MS,
 	};
@@ -287,6 +288,9 @@ static bool start_mounter(struct phial_worker *worker)
 	client->deadline_ms = phial_worker_clock_ms() + PHIAL_CLIENT_DEADLINE_MS;
 	client->is_mounter = true;
 	client->caller = caller;
+	client->has_peer = true;
+	client->peer_uid = caller->uid;
+	client->peer_pid = caller->pid;
 	client->peer = caller->peer;
 	client->ask = caller->ask;
 	caller->state = PHIAL_CALLER_SERVED;

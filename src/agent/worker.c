@@ -300,6 +300,9 @@ static void accept_client(struct phial_worker *worker, int listen_fd, enum phial
 	}
 	client->fd = fd;
 	client->state = state;
+	client->has_peer = true;
+	client->peer_uid = uid;
+	client->peer_pid = pid;
 	client->deadline_ms = phial_worker_clock_ms() + PHIAL_CLIENT_DEADLINE_MS;
 }
 
@@ -318,7 +321,7 @@ static void on_admin_frame(struct phial_worker *worker, struct phial_client *cli
 	if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_STATUS) {
 		phial_status_answer(worker, client, PHIAL_OK, "");
 	} else if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_RELOAD) {
-		phial_audit_note(worker, PHIAL_AUDIT_ADMIN, "reload");
+		phial_audit_command(worker, client, "reload");
 		status = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL, 0, NULL,
 					 &answer, &err);
 		if (status == PHIAL_OK) {

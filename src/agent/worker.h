@@ -73,6 +73,10 @@ struct phial_client {
 	int fd;
 	int64_t deadline_ms;
 	int document_fd; /* an admin's, for its answer */
+	/* As the kernel noted it at connect(2): of a hook, an admin, or a mounter's caller. */
+	bool has_peer;
+	uint32_t peer_uid;
+	int32_t peer_pid;
 	/* A hook's request, from its verdict on. */
 	struct phial_grant_file *files;
 	size_t file_count;
@@ -105,6 +109,7 @@ struct phial_caller {
 	int fd;
 	int pidfd;
 	int32_t pid;
+	uint32_t uid;
 	uint64_t number; /* grows: who came first */
 	uint64_t peer;	 /* what its container's processes have in common */
 	int64_t deadline_ms;

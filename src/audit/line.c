@@ -133,6 +133,9 @@ static void add_entry(struct phial_json *root, const struct phial_audit_entry *e
 	if (entry->has_uid) {
 		phial_json_add_integer(root, "uid", entry->uid);
 	}
+	if (entry->pid > 0) {
+		phial_json_add_integer(root, "pid", entry->pid);
+	}
 	struct phial_json *secrets =
 		entry->secret_count > 0 ? phial_json_add_array(root, "secrets") : NULL;
 
@@ -250,7 +253,9 @@ static bool read_line(const struct phial_json *root, struct phial_audit_line *li
 	const char *time = phial_json_string(phial_json_member(root, "time"));
 	const char *prev = phial_json_string(phial_json_member(root, "prev"));
 	const struct phial_json *uid = phial_json_member(root, "uid");
+	const struct phial_json *pid = phial_json_member(root, "pid");
 	int64_t uid_number = 0;
+	int64_t pid_number = 0;
 	size_t kind;
 	size_t door;
 	size_t decision;
@@ -259,6 +264,7 @@ static bool read_line(const struct phial_json *root, struct phial_audit_line *li
 	    strlen(prev) != PHIAL_HASH_HEX_BYTES - 1 ||
 	    strspn(prev, "0123456789abcdef") != PHIAL_HASH_HEX_BYTES - 1 ||
 	    (uid && !phial_json_integer(uid, 0, UINT32_MAX, &uid_number)) ||
+	    (pid && !phial_json_integer(pid, 1, UINT32_MAX, &pid_number)) ||
 	    !read_number(root, "seq", &line->seq) || !read_number(root, "lost", &entry->lost) ||
 	    !read_number(root, "first", &entry->first) ||
 	    !read_word(root, "kind", kinds, PHIAL_COUNT(kinds), &kind) ||
@@ -274,6 +280,7 @@ static bool read_line(const struct phial_json *root, struct phial_audit_line *li
 	entry->decision = (enum phial_audit_decision)decision;
 	entry->has_uid = uid != NULL;
 	entry->uid = (uint32_t)uid_number;
+	entry->pid = (uint32_t)pid_number;
 	entry->container = phial_json_string(phial_json_member(root, "container"));
 	entry->workload = phial_json_string(phial_json_member(root, "workload"));
 	entry->image = phial_json_string(phial_json_member(root, "image"));

@@ -81,6 +81,7 @@ struct phial_audit_entry {
 	enum phial_audit_door door;
 	bool has_uid;
 	uint32_t uid; /* of the peer */
+	uint32_t pid; /* of the peer; 0: not known */
 	const struct phial_audit_secret *secrets;
 	size_t secret_count; /* up to PHIAL_AUDIT_SECRETS_MAX */
 	enum phial_audit_decision decision;

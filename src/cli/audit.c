@@ -271,6 +271,9 @@ static void print_line(const struct phial_audit_line *line)
 	if (entry->has_uid) {
 		printf(" uid=%" PRIu32, entry->uid);
 	}
+	if (entry->pid > 0) {
+		printf(" pid=%" PRIu32, entry->pid);
+	}
 	for (size_t i = 0; i < entry->secret_count; i++) {
 		printf(" %s@%" PRIu64, entry->secrets[i].name, entry->secrets[i].version);
 	}

@@ -77,7 +77,7 @@ static void a_flood_is_counted(void **state)
 	uint64_t written = 0;
 
 	for (int i = 0; i < MANY; i++) {
-		phial_audit_refusal(f->worker, PHIAL_DOOR_HOOK, "c1", "web", "no");
+		phial_audit_refusal(f->worker, NULL, PHIAL_DOOR_HOOK, "c1", "web", "no");
 		while (receive(f, &message)) {
 			assert_int_equal(message.entry.kind, PHIAL_AUDIT_REFUSAL);
 			assert_string_equal(message.entry.container, "c1");
@@ -93,7 +93,7 @@ static void a_flood_is_counted(void **state)
 	assert_int_equal(message.entry.kind, PHIAL_AUDIT_GAP);
 	assert_int_equal(message.entry.lost, MANY - written);
 	assert_int_equal(phial_audit_flush(f->worker), -1);
-	phial_audit_refusal(f->worker, PHIAL_DOOR_INIT, NULL, NULL, "no");
+	phial_audit_refusal(f->worker, NULL, PHIAL_DOOR_INIT, NULL, NULL, "no");
 	assert_true(receive(f, &message));
 	assert_int_equal(message.entry.kind, PHIAL_AUDIT_REFUSAL);
 }
@@ -110,7 +110,7 @@ static void a_release_is_whole(void **state)
 	size_t seen = 0;
 
 	for (size_t i = 0; i < MANY; i++) {
-		releases[i] = (struct phial_release){ name, i + 1 };
+		releases[i] = (struct phial_release){ .name = name, .version = i + 1 };
 	}
 	client->record = &record;
 	assert_int_equal(phial_audit_release(f->worker, client, NULL), PHIAL_OK);
@@ -132,8 +132,9 @@ static void a_full_queue_refuses(void **state)
 	struct fixture *f = *state;
 	struct phial_client *client = &f->worker->clients[0];
 	char name[] = "web/db";
-	struct phial_release release = { name, 1 };
+	struct phial_release release = { .name = name, .version = 1 };
 	struct phial_record record = { .releases = &release, .release_count = 1 };
+	struct phial_audit_change change = { .kind = PHIAL_AUDIT_ROTATION, .record = &record };
 	enum phial_status status = PHIAL_OK;
 
 	client->record = &record;
@@ -141,8 +142,91 @@ static void a_full_queue_refuses(void **state)
 		status = phial_audit_release(f->worker, client, NULL);
 	}
 	assert_int_equal(status, PHIAL_SYSTEM);
-	phial_audit_refusal(f->worker, PHIAL_DOOR_HOOK, "c1", "web", "no");
+	assert_int_equal(phial_audit_change(f->worker, &change, NULL, NULL), PHIAL_SYSTEM);
+	phial_audit_refusal(f->worker, NULL, PHIAL_DOOR_HOOK, "c1", "web", "no");
 	assert_int_equal(f->worker->audit.suppressed, 1);
+}
+
+/* Answer a request as the auditor would. */
+static void answer(const struct fixture *f, const struct phial_auditor_entry *entry,
+		   enum phial_status status)
+{
+	struct phial_auditor_done done = {
+		.request = entry->request,
+		.first = entry->first,
+		.status = status,
+	};
+
+	assert_int_equal(phial_frame_send(f->auditor_fd, PHIAL_AUDITOR_DONE, &done, sizeof(done),
+					  NULL, 0, NULL),
+			 PHIAL_OK);
+	assert_true(phial_audit_on_answer(f->worker));
+}
+
+/* A change of many secrets: the last entry's request stands for all of them. */
+static void a_change_is_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct phial_audit_secret secrets[MANY];
+	struct phial_client client = { .has_peer = true, .peer_uid = 7, .peer_pid = 42 };
+	struct phial_record record = { .container = "c1", .workload = "web" };
+	struct phial_audit_change change = {
+		.kind = PHIAL_AUDIT_REVOCATION,
+		.record = &record,
+		.client = &client,
+		.secrets = secrets,
+		.secret_count = MANY,
+		.reason = "leaked",
+	};
+	static struct message message;
+	uint64_t request = 0;
+	size_t seen = 0;
+
+	for (size_t i = 0; i < MANY; i++) {
+		secrets[i] = (struct phial_audit_secret){ "web/db", i + 1 };
+	}
+	assert_int_equal(phial_audit_change(f->worker, &change, &request, NULL), PHIAL_OK);
+	while (receive(f, &message)) {
+		assert_int_equal(message.entry.kind, PHIAL_AUDIT_REVOCATION);
+		assert_int_equal(message.entry.decision, PHIAL_AUDIT_ALLOWED);
+		assert_string_equal(message.entry.container, "c1");
+		assert_string_equal(message.entry.workload, "web");
+		assert_string_equal(message.entry.reason, "leaked");
+		assert_int_equal(message.entry.uid, 7);
+		assert_int_equal(message.entry.pid, 42);
+		assert_int_equal(message.entry.first, 1);
+		for (size_t i = 0; i < message.entry.secret_count; i++) {
+			assert_int_equal(message.secrets[i].version, ++seen);
+		}
+	}
+	assert_int_equal(seen, MANY);
+	assert_int_equal(request, 2);
+	/* One of two failed: as a whole it did. */
+	answer(f, &(struct phial_auditor_entry){ .request = 1, .first = 1 }, PHIAL_SYSTEM);
+	answer(f, &(struct phial_auditor_entry){ .request = 2, .first = 1 }, PHIAL_OK);
+	assert_int_equal(f->worker->audit.last_failed, 1);
+}
+
+/* Nobody's command, of no container, of nothing in particular; and one that is refused. */
+static void a_change_may_be_bare(void **state)
+{
+	struct fixture *f = *state;
+	struct phial_audit_change change = { .kind = PHIAL_AUDIT_EXPIRY, .workload = "web" };
+	static struct message message;
+
+	assert_int_equal(phial_audit_change(f->worker, &change, NULL, NULL), PHIAL_OK);
+	assert_true(receive(f, &message));
+	assert_int_equal(message.entry.decision, PHIAL_AUDIT_NO_DECISION);
+	assert_string_equal(message.entry.workload, "web");
+	assert_string_equal(message.entry.container, "");
+	assert_int_equal(message.entry.secret_count, 0);
+	assert_false(message.entry.has_peer);
+	change.kind = PHIAL_AUDIT_OVERRIDE;
+	change.is_refused = true;
+	assert_int_equal(phial_audit_change(f->worker, &change, NULL, NULL), PHIAL_OK);
+	assert_true(receive(f, &message));
+	assert_int_equal(message.entry.decision, PHIAL_AUDIT_REFUSED);
+	assert_false(receive(f, &message));
 }
 
 int main(void)
@@ -150,6 +234,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_flood_is_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_release_is_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_change_is_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_change_may_be_bare, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_queue_refuses, setup, teardown),
 	};
 

@@ -25,7 +25,7 @@ static const struct phial_audit_secret two_secrets[] = {
 static const char documented[] =
 	"{\"seq\":12,\"time\":\"2026-11-21T22:30:00.123Z\",\"boot\":\"" BOOT "\",\"host\":\"h7\","
 	"\"kind\":\"release\",\"container\":\"c0ffee\",\"workload\":\"web\","
-	"\"image\":\"docker.io/library/web:1\",\"door\":\"hook\",\"uid\":0,"
+	"\"image\":\"docker.io/library/web:1\",\"door\":\"hook\",\"uid\":0,\"pid\":4711,"
 	"\"secrets\":[{\"name\":\"web/db_password\",\"version\":1795304458123},"
 	"{\"name\":\"web/tls.key\",\"version\":7}],\"decision\":\"allowed\","
 	"\"reason\":\"all gates \\\"passed\\\"\",\"prev\":\"" PHIAL_AUDIT_NO_HASH "\"}\n";
@@ -44,6 +44,7 @@ static struct phial_audit_line full_line(void)
 			.image = "docker.io/library/web:1",
 			.door = PHIAL_AUDIT_HOOK,
 			.has_uid = true,
+			.pid = 4711,
 			.secrets = two_secrets,
 			.secret_count = PHIAL_COUNT(two_secrets),
 			.decision = PHIAL_AUDIT_ALLOWED,
@@ -85,6 +86,7 @@ static void reads_what_it_writes(void **state)
 	assert_int_equal(line.entry.door, PHIAL_AUDIT_HOOK);
 	assert_int_equal(line.entry.decision, PHIAL_AUDIT_ALLOWED);
 	assert_true(line.entry.has_uid);
+	assert_int_equal(line.entry.pid, 4711);
 	assert_int_equal(line.entry.secret_count, 2);
 	assert_string_equal(line.entry.secrets[1].name, "web/tls.key");
 	assert_int_equal(line.entry.secrets[0].version, 1795304458123);
@@ -187,6 +189,8 @@ static void refuses(void **state)
 		START "\"kind\":\"start\",\"door\":null" FINISH,
 		START "\"kind\":\"start\",\"uid\":4294967296" FINISH,
 		START "\"kind\":\"start\",\"uid\":-1" FINISH,
+		START "\"kind\":\"start\",\"pid\":0" FINISH,
+		START "\"kind\":\"start\",\"pid\":1,\"uid\":1" FINISH,
 		START "\"kind\":\"start\",\"secrets\":[]" FINISH,
 		START "\"kind\":\"start\",\"secrets\":{}" FINISH,
 		START "\"kind\":\"start\",\"secrets\":[1]" FINISH,
