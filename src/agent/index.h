@@ -20,6 +20,7 @@ struct phial_secret;
 struct phial_loaded {
 	uint64_t version;
 	int64_t not_after_s; /* 0: never */
+	int64_t created_s;   /* when it was sealed */
 	uint32_t mode;	     /* or PHIAL_MODE_UNSET */
 	uint32_t owner_uid;
 	uint32_t owner_gid;

@@ -8,16 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/record_line.h"
 #include "base/cleanup.h"
-#include "base/parse.h"
-#include "base/text.h"
 #include "store/journal.h"
 
 #define RECORDS_FILE	 "containers"
 #define RECORD_MAX_BYTES ((size_t)1024 * 1024)
 /* Lines appended before the file is written anew without the ended ones. */
 #define COMPACT_AFTER_LINES 1024
-#define DONE_SUFFIX	    ",done"
 
 struct phial_records {
 	struct phial_journal *journal;
@@ -25,15 +23,21 @@ struct phial_records {
 	unsigned int appended;
 };
 
+void phial_releases_free(struct phial_release *releases, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(releases[i].name);
+	}
+	free(releases);
+}
+
 void phial_record_free(struct phial_record *record)
 {
 	if (!record) {
 		return;
 	}
-	for (size_t i = 0; i < record->release_count; i++) {
-		free(record->releases[i].name);
-	}
-	free(record->releases);
+	phial_releases_free(record->releases, record->release_count);
+	phial_releases_free(record->live.next, record->live.next_count);
 	free(record->target);
 	free(record);
 }
@@ -57,141 +61,6 @@ static void forget(struct phial_records *records, struct phial_record *record)
 	phial_record_free(record);
 }
 
-/* "web/db=1795304458123" */
-static bool parse_release(struct phial_span word, struct phial_release *ret_release)
-{
-	const char *equals = memchr(word.text, '=', word.length);
-
-	if (!equals) {
-		return false;
-	}
-	struct phial_span name = { word.text, (size_t)(equals - word.text) };
-	struct phial_span version = { equals + 1, word.length - name.length - 1 };
-
-	if (!phial_parse_u64(version, 1, UINT64_C(1) << 53, &ret_release->version)) {
-		return false;
-	}
-	ret_release->name = strndup(name.text, name.length);
-	return ret_release->name != NULL;
-}
-
-static bool parse_number(struct phial_span *rest, uint64_t max, uint64_t *ret_number)
-{
-	struct phial_span word;
-
-	return phial_next_word(rest, &word) && phial_parse_u64(word, 0, max, ret_number);
-}
-
-static bool parse_text(struct phial_span *rest, char *ret_text, size_t bytes)
-{
-	struct phial_span word;
-
-	return phial_next_word(rest, &word) && word.length > 0 &&
-	       phial_span_copy(word, ret_text, bytes);
-}
-
-static const char *const door_words[] = {
-	[PHIAL_DOOR_HOOK] = "@hook",
-	[PHIAL_DOOR_RUNTIME] = "@runtime",
-	[PHIAL_DOOR_INIT] = "@init",
-	[PHIAL_DOOR_INIT_ENV] = "@init+env",
-};
-
-const char *phial_door_text(enum phial_door door)
-{
-	return door == PHIAL_DOOR_INIT_ENV ? "init" : door_words[door] + 1;
-}
-
-/* A hook that does not come to its end fails its container: what is recorded is committed. */
-static bool is_noted(enum phial_door door)
-{
-	return door == PHIAL_DOOR_INIT || door == PHIAL_DOOR_INIT_ENV;
-}
-
-/* Cut ",done" off a word. */
-static bool skip_done(struct phial_span *word)
-{
-	static const size_t length = sizeof(DONE_SUFFIX) - 1;
-
-	if (word->length < length ||
-	    memcmp(word->text + word->length - length, DONE_SUFFIX, length) != 0) {
-		return false;
-	}
-	word->length -= length;
-	return true;
-}
-
-/* Take the word of the door, if there is one: no secret's name begins with '@'. */
-static bool parse_door(struct phial_span *rest, struct phial_record *record)
-{
-	struct phial_span later = *rest;
-	struct phial_span word;
-
-	record->door = PHIAL_DOOR_HOOK;
-	record->is_committed = true;
-	if (!phial_next_word(&later, &word) || word.length == 0 || word.text[0] != '@') {
-		return true;
-	}
-	bool is_done = skip_done(&word);
-
-	for (size_t i = 0; i < PHIAL_COUNT(door_words); i++) {
-		if (phial_span_is(word, door_words[i])) {
-			record->door = (enum phial_door)i;
-			record->is_committed = is_done || !is_noted(record->door);
-			*rest = later;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool parse_releases(struct phial_span *rest, struct phial_record *record)
-{
-	struct phial_span word;
-
-	while (phial_next_word(rest, &word)) {
-		struct phial_release *larger =
-			reallocarray(record->releases, record->release_count + 1, sizeof(*larger));
-
-		if (!larger) {
-			return false;
-		}
-		record->releases = larger;
-		if (!parse_release(word, &larger[record->release_count])) {
-			return false;
-		}
-		record->release_count++;
-	}
-	return record->release_count > 0;
-}
-
-/* What follows "start ". */
-static bool parse_start(struct phial_span rest, struct phial_record *record)
-{
-	uint64_t pid;
-	uint64_t started;
-	uint64_t kind;
-	struct phial_span target;
-
-	if (!parse_number(&rest, UINT64_MAX, &record->number) ||
-	    !parse_text(&rest, record->boot_id, sizeof(record->boot_id)) ||
-	    !parse_number(&rest, INT32_MAX, &pid) ||
-	    !parse_number(&rest, UINT64_MAX, &record->start_time) ||
-	    !parse_number(&rest, UINT64_MAX, &record->mount_namespace) ||
-	    !parse_number(&rest, INT64_MAX, &started) || !parse_number(&rest, 16, &kind) ||
-	    !parse_text(&rest, record->container, sizeof(record->container)) ||
-	    !parse_text(&rest, record->workload, sizeof(record->workload)) ||
-	    !phial_next_word(&rest, &target) || target.length == 0 || !parse_door(&rest, record) ||
-	    !parse_releases(&rest, record)) {
-		return false;
-	}
-	record->pid = (int32_t)pid;
-	record->started_s = (int64_t)started;
-	record->mount_kind = (uint32_t)kind;
-	record->target = strndup(target.text, target.length);
-	return record->target != NULL;
-}
-
 static struct phial_record *find_by_number(struct phial_records *records, uint64_t number)
 {
 	struct phial_record *record = records->first;
@@ -202,22 +71,60 @@ static struct phial_record *find_by_number(struct phial_records *records, uint64
 	return record;
 }
 
-/* "end 12" and "done 12"; of a number that is not known they mean nothing. False for other lines. */
+static void replace(struct phial_record *record, struct phial_release *releases, size_t count)
+{
+	phial_releases_free(record->releases, record->release_count);
+	record->releases = releases;
+	record->release_count = count;
+}
+
+/* What "has" and "ready" say of a record. Returns false if it is nonsense. */
+static bool take_news(struct phial_record *record, bool is_ready, struct phial_span rest)
+{
+	struct phial_release *releases = NULL;
+	size_t count = 0;
+	uint64_t ready_ms;
+
+	if (is_ready) {
+		if (!phial_parse_u64(rest, 1, INT64_MAX, &ready_ms)) {
+			return false;
+		}
+		record->ready_ms = (int64_t)ready_ms;
+		return true;
+	}
+	if (!phial_releases_parse(rest, &releases, &count)) {
+		phial_releases_free(releases, count);
+		return false;
+	}
+	replace(record, releases, count);
+	return true;
+}
+
+/*
+ * "end 12", "done 12", "ready 12 5000" and "has 12 ..."; of a number that is not known they mean
+ * nothing. False for other lines.
+ */
 static bool take_note(struct phial_records *records, struct phial_span rest)
 {
 	bool is_end = phial_span_skip(&rest, "end ");
+	bool is_done = !is_end && phial_span_skip(&rest, "done ");
+	bool is_ready = !is_end && !is_done && phial_span_skip(&rest, "ready ");
+	bool is_has = !is_end && !is_done && !is_ready && phial_span_skip(&rest, "has ");
+	struct phial_span word;
 	uint64_t number;
 
-	if ((!is_end && !phial_span_skip(&rest, "done ")) ||
-	    !phial_parse_u64(rest, 1, UINT64_MAX, &number)) {
+	if ((!is_end && !is_done && !is_ready && !is_has) || !phial_next_word(&rest, &word) ||
+	    !phial_parse_u64(word, 1, UINT64_MAX, &number)) {
 		return false;
 	}
 	struct phial_record *record = find_by_number(records, number);
 
 	if (record && is_end) {
 		forget(records, record);
-	} else if (record) {
+	} else if (record && is_done) {
 		record->is_committed = true;
+	} else if (record) {
+		return take_news(record, is_ready, rest);
 	}
 	return true;
 }
@@ -232,7 +139,7 @@ static enum phial_status take_line(void *context, const char *line, struct phial
 	}
 	struct phial_record *record = calloc(1, sizeof(*record));
 
-	if (!record || !phial_span_skip(&rest, "start ") || !parse_start(rest, record)) {
+	if (!record || !phial_span_skip(&rest, "start ") || !phial_record_parse(rest, record)) {
 		phial_record_free(record);
 		return phial_fail(err, PHIAL_MALFORMED, 0,
 				  "neither a start nor what became of one");
@@ -240,34 +147,6 @@ static enum phial_status take_line(void *context, const char *line, struct phial
 	record->next = records->first;
 	records->first = record;
 	return PHIAL_OK;
-}
-
-/* A target is a path that the operator chose: blanks and the like would break the line. */
-static void add_escaped(struct phial_text *line, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text > 0x20 && *text < 0x7f) {
-			phial_text_add_bytes(line, text, 1);
-		} else {
-			phial_text_add(line, "\\%03o", (unsigned int)(unsigned char)*text);
-		}
-	}
-}
-
-static void format_start(struct phial_text *line, const struct phial_record *record)
-{
-	phial_text_add(line,
-		       "start %" PRIu64 " %s %d %" PRIu64 " %" PRIu64 " %" PRId64 " %u %s %s ",
-		       record->number, record->boot_id, record->pid, record->start_time,
-		       record->mount_namespace, record->started_s, record->mount_kind,
-		       record->container, record->workload);
-	add_escaped(line, record->target);
-	phial_text_add(line, " %s%s", door_words[record->door],
-		       record->is_committed && is_noted(record->door) ? DONE_SUFFIX : "");
-	for (size_t i = 0; i < record->release_count; i++) {
-		phial_text_add(line, " %s=%" PRIu64, record->releases[i].name,
-			       record->releases[i].version);
-	}
 }
 
 /* Write the live records into a new file, so that ended ones do not pile up. */
@@ -284,7 +163,7 @@ static enum phial_status compact(struct phial_records *records, struct phial_err
 	size_t used = 0;
 
 	for (struct phial_record *r = records->first; texts && r; r = r->next) {
-		format_start(&line, r);
+		phial_record_format(&line, r);
 		texts[used++] = phial_take_pointer(line.bytes);
 		phial_text_free(&line); /* ready for the next, its bytes are texts' */
 	}
@@ -334,30 +213,46 @@ enum phial_status phial_records_open(int state_fd, struct phial_records **ret_re
 	return PHIAL_OK;
 }
 
+static void compact_if_long(struct phial_records *records)
+{
+	if (records->appended > COMPACT_AFTER_LINES) {
+		enum phial_status ignored = compact(records, NULL);
+
+		(void)ignored; /* the old file goes on to be good */
+	}
+}
+
+/* Append a line and make it durable. */
+static enum phial_status write_line(struct phial_records *records, const struct phial_text *line,
+				    struct phial_error *err)
+{
+	enum phial_status status = PHIAL_OK;
+
+	if (line->has_failed) {
+		return phial_fail(err, PHIAL_TOO_LARGE, 0, "the container's record is too long");
+	}
+	if (phial_journal_has_failed(records->journal)) {
+		status = compact(records, err); /* there may be room again */
+	}
+	if (status == PHIAL_OK) {
+		status = phial_journal_append(records->journal, line->bytes, err);
+	}
+	records->appended++;
+	return status == PHIAL_OK ? phial_journal_sync(records->journal, err) : status;
+}
+
 enum phial_status phial_records_start(struct phial_records *records, struct phial_record *record,
 				      struct phial_error *err)
 {
 	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
 
-	format_start(&line, record);
-	enum phial_status status = PHIAL_OK;
+	phial_record_format(&line, record);
+	enum phial_status status = write_line(records, &line, err);
 
-	if (line.has_failed) {
-		status = phial_fail(err, PHIAL_TOO_LARGE, 0, "the container's record is too long");
-	} else if (phial_journal_has_failed(records->journal)) {
-		status = compact(records, err); /* there may be room again */
-	}
-	if (status == PHIAL_OK) {
-		status = phial_journal_append(records->journal, line.bytes, err);
-	}
-	if (status == PHIAL_OK) {
-		status = phial_journal_sync(records->journal, err);
-	}
 	if (status != PHIAL_OK) {
 		phial_record_free(record);
 		return status;
 	}
-	records->appended++;
 	record->next = records->first;
 	records->first = record;
 	return PHIAL_OK;
@@ -366,18 +261,65 @@ enum phial_status phial_records_start(struct phial_records *records, struct phia
 enum phial_status phial_records_commit(struct phial_records *records, struct phial_record *record,
 				       struct phial_error *err)
 {
-	char line[40];
+	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
 	enum phial_status status = PHIAL_OK;
 
-	if (is_noted(record->door)) {
-		(void)snprintf(line, sizeof(line), "done %" PRIu64, record->number);
-		status = phial_journal_append(records->journal, line, err);
-		if (status == PHIAL_OK) {
-			status = phial_journal_sync(records->journal, err);
-		}
+	if (phial_record_door_is_noted(record->door)) {
+		phial_text_add(&line, "done %" PRIu64, record->number);
+		status = write_line(records, &line, err);
 	}
 	record->is_committed = status == PHIAL_OK;
 	return status;
+}
+
+enum phial_status phial_records_replace(struct phial_records *records, struct phial_record *record,
+					struct phial_release *releases, size_t count,
+					struct phial_error *err)
+{
+	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
+
+	replace(record, releases, count);
+	phial_text_add(&line, "has %" PRIu64, record->number);
+	phial_releases_format(&line, releases, count);
+	enum phial_status status = write_line(records, &line, err);
+
+	compact_if_long(records);
+	return status;
+}
+
+enum phial_status phial_records_ready(struct phial_records *records, struct phial_record *record,
+				      int64_t ready_ms, struct phial_error *err)
+{
+	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
+
+	record->ready_ms = ready_ms;
+	phial_text_add(&line, "ready %" PRIu64 " %" PRId64, record->number, ready_ms);
+	return write_line(records, &line, err);
+}
+
+enum phial_status phial_records_hold(struct phial_records *records, struct phial_record *record,
+				     uint64_t number, struct phial_error *err)
+{
+	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
+	phial_auto_text struct phial_text end = { .max = 64 };
+	const uint64_t before = record->number;
+
+	record->number = number;
+	phial_record_format(&line, record);
+	phial_text_add(&end, "end %" PRIu64, before);
+	/* In this order: a record that is there twice is found out, one that is lost is not. */
+	enum phial_status status = write_line(records, &line, err);
+
+	if (status == PHIAL_OK) {
+		status = write_line(records, &end, err);
+	}
+
+	if (status != PHIAL_OK) {
+		record->number = before;
+		return status;
+	}
+	record->is_held = true;
+	return PHIAL_OK;
 }
 
 void phial_records_end(struct phial_records *records, struct phial_record *record)
@@ -391,10 +333,7 @@ void phial_records_end(struct phial_records *records, struct phial_record *recor
 
 		(void)ignored; /* the next start finds the process gone */
 	}
+	records->appended++;
 	forget(records, record);
-	if (++records->appended > COMPACT_AFTER_LINES) {
-		enum phial_status ignored = compact(records, NULL);
-
-		(void)ignored; /* the old file goes on to be good */
-	}
+	compact_if_long(records);
 }

@@ -3,13 +3,18 @@
  * Records of containers on disk, written before a start is committed: which container has which
  * versions. No secret. A later agent learns from them what still runs.
  *
- *	start NUMBER BOOT PID START-TIME MOUNT-NS TIME KIND CONTAINER WORKLOAD TARGET @DOOR NAME=VERSION...
+ *	start NUMBER BOOT PID START-TIME MOUNT-NS TIME KIND CONTAINER WORKLOAD TARGET @DOOR @... RELEASE...
+ *	has NUMBER RELEASE...
+ *	ready NUMBER MILLISECONDS
  *	done NUMBER
  *	end NUMBER
  *
  * @DOOR is @hook, @runtime, @init or @init+env; older agents wrote none. Of phial-init's starts it is
  * noted that they came to their end (done; in a rewritten file ",done" behind the door): a hook that
- * does not fails its container, but a phial-init goes on and asks the next worker.
+ * does not fails its container, but a phial-init goes on and asks the next worker. Further words are
+ * @user=UID:GID, @fs=DEVICE:ID:INODE, @at=MILLISECONDS and @ready=MILLISECONDS, all optional.
+ * RELEASE is NAME=VERSION=FILE=NOT-AFTER=CREATED; version 0: it is gone for good. `has` replaces
+ * them all. Older agents wrote NAME=VERSION.
  */
 #ifndef PHIAL_AGENT_RECORDS_H
 #define PHIAL_AGENT_RECORDS_H
@@ -20,6 +25,8 @@
 
 #include <phial/error.h>
 #include <phial/sealed.h>
+
+#include "mount/mount.h"
 
 /* Which program put the secrets into the container. */
 enum phial_door {
@@ -32,7 +39,33 @@ enum phial_door {
 /* One secret that a container has. */
 struct phial_release {
 	char *name;
-	uint64_t version;
+	uint64_t version; /* 0: it had it, and is not to get it again */
+	char file[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
+	int64_t not_after_s; /* seconds since 1970, 0: never */
+	int64_t created_s;   /* 0: not known */
+};
+
+/* Where a change of a container stands; see live.c. Not on disk. */
+enum phial_live_step {
+	PHIAL_LIVE_IDLE = 0,
+	PHIAL_LIVE_AUDITING, /* the entry about its next generation is not durable yet */
+	PHIAL_LIVE_ROTATING, /* a filler works on it */
+	PHIAL_LIVE_REMOVING,
+	PHIAL_LIVE_WIPING_OLD,
+};
+
+/* What live.c knows of a container. */
+struct phial_live {
+	enum phial_live_step step;
+	struct phial_release *next; /* what it will have when the step is done; owned */
+	size_t next_count;
+	uint64_t audit_request;
+	int64_t grace_until_ms;		      /* since boot; 0: there is no old generation */
+	int64_t retry_at_ms;		      /* 0: nothing failed */
+	bool is_dirty;			      /* to be looked at */
+	bool is_urgent;			      /* the step replaces what may not be there any more */
+	bool is_watched;		      /* reads of its files are told */
+	char problem[PHIAL_ERROR_TEXT_BYTES]; /* why it does not have what it might; or empty */
 };
 
 struct phial_record {
@@ -42,8 +75,13 @@ struct phial_record {
 	int32_t pid;
 	uint64_t start_time;
 	uint64_t mount_namespace;
-	uint64_t peer;	   /* whose turn it was at the door for phial-init; 0: unknown */
-	int64_t started_s; /* seconds since 1970 */
+	uint64_t peer;	    /* whose turn it was at the door for phial-init; 0: unknown */
+	int64_t started_s;  /* seconds since 1970 */
+	int64_t started_ms; /* since boot; 0: not known */
+	int64_t ready_ms;   /* since boot: when it said so; 0: not yet */
+	uint32_t user_uid;  /* process.user, as the container counts */
+	uint32_t user_gid;
+	struct phial_mount_identity identity;
 	char container[129];
 	char workload[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
 	char *target;
@@ -52,6 +90,7 @@ struct phial_record {
 	struct phial_release *releases;
 	size_t release_count;
 	bool is_committed; /* the hook said that it attached the mount */
+	struct phial_live live;
 	struct phial_record *next;
 };
 
@@ -82,6 +121,32 @@ PHIAL_CHECKED enum phial_status phial_records_start(struct phial_records *record
 PHIAL_CHECKED enum phial_status phial_records_commit(struct phial_records *records,
 						     struct phial_record *record,
 						     struct phial_error *err);
+
+/*
+ * A container has other versions now: note them, durably. releases: owned by the record from here
+ * on, also on failure (then the next agent believes in the old ones). Returns PHIAL_OK or
+ * PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_records_replace(struct phial_records *records,
+						      struct phial_record *record,
+						      struct phial_release *releases, size_t count,
+						      struct phial_error *err);
+
+/* A container said that it is ready: note when, durably. Returns PHIAL_OK or PHIAL_SYSTEM. */
+PHIAL_CHECKED enum phial_status phial_records_ready(struct phial_records *records,
+						    struct phial_record *record, int64_t ready_ms,
+						    struct phial_error *err);
+
+/*
+ * A new supervisor holds the container under another number: note it, durably, and set is_held.
+ * Returns PHIAL_OK or PHIAL_SYSTEM (the record is as it was).
+ */
+PHIAL_CHECKED enum phial_status phial_records_hold(struct phial_records *records,
+						   struct phial_record *record, uint64_t number,
+						   struct phial_error *err);
+
+/* Free a list of releases. May be NULL. */
+void phial_releases_free(struct phial_release *releases, size_t count);
 
 /* Note a container's end (not synced: a lost end is found out at the next start) and free it. */
 void phial_records_end(struct phial_records *records, struct phial_record *record);

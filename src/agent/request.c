@@ -11,6 +11,7 @@
 #include "agent/init_door.h"
 #include "agent/link.h"
 #include "agent/log.h"
+#include "agent/parts.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "oci/config.h"
@@ -71,76 +72,28 @@ void phial_client_close(struct phial_worker *worker, struct phial_client *client
 
 /* --- MOUNT ------------------------------------------------------------------------------ */
 
-/* Owner and mode of one file as the host sees them. */
-static enum phial_status map_owner(const struct phial_client *client,
-				   const struct phial_grant_file *file,
-				   const struct phial_loaded *loaded,
-				   const struct phial_id_map maps[static 2],
-				   struct phial_fill_part *part, struct phial_error *err)
-{
-	bool by_policy = file->owner_uid != PHIAL_ID_UNSET;
-	bool by_file = loaded->owner_uid != PHIAL_ID_UNSET;
-	uint32_t uid = by_policy ? file->owner_uid : by_file ? loaded->owner_uid : client->user_uid;
-	uint32_t gid = by_policy ? file->owner_gid : by_file ? loaded->owner_gid : client->user_gid;
-
-	if (!phial_id_map_outside(&maps[0], uid, &part->uid) ||
-	    !phial_id_map_outside(&maps[1], gid, &part->gid)) {
-		return phial_fail(
-			err, PHIAL_REFUSED, 0,
-			"%s: owner %u:%u does not exist in the container's user namespace, or is "
-			"no id that the agent knows",
-			file->secret, uid, gid);
-	}
-	if (file->mode != PHIAL_MODE_UNSET) {
-		part->mode = file->mode;
-	} else {
-		part->mode = loaded->mode != PHIAL_MODE_UNSET ? loaded->mode : 0400;
-	}
-	return PHIAL_OK;
-}
-
-/* The filler's records for all files. ret_parts has room for PHIAL_FILL_PARTS_MAX. */
+/* The filler's records for all files; the record learns what the container gets. */
 static enum phial_status list_parts(const struct phial_worker *worker, struct phial_client *client,
 				    const struct phial_id_map maps[static 2],
-				    struct phial_fill_part *ret_parts, size_t *ret_count,
-				    struct phial_error *err)
+				    struct phial_parts *parts, struct phial_error *err)
 {
-	size_t used = 0;
+	enum phial_status status = PHIAL_OK;
 
-	for (size_t i = 0; i < client->file_count; i++) {
-		const struct phial_entry *entry =
-			phial_index_find(&worker->index, client->files[i].secret);
+	for (size_t i = 0; status == PHIAL_OK && i < client->file_count; i++) {
+		const struct phial_grant_file *file = &client->files[i];
+		const struct phial_entry *entry = phial_index_find(&worker->index, file->secret);
 
 		/* The store may have been read again since START. */
 		if (!entry || entry->status != PHIAL_OK || !phial_loaded_exists(&entry->loaded)) {
 			return phial_fail(err, PHIAL_GONE, 0,
 					  "%s changed in the store meanwhile; start the container "
 					  "again",
-					  client->files[i].secret);
+					  file->secret);
 		}
-		const struct phial_loaded *loaded = &entry->loaded;
-		bool is_file = loaded->sealed != NULL; /* written by this worker, and whole */
-		struct phial_fill_part part = { .part_count = is_file ? 1 : loaded->serial_count };
-		enum phial_status status =
-			map_owner(client, &client->files[i], loaded, maps, &part, err);
-
-		if (status != PHIAL_OK) {
-			return status;
-		}
-		if (used + part.part_count > PHIAL_FILL_PARTS_MAX) {
-			return phial_fail(err, PHIAL_TOO_LARGE, 0,
-					  "the workload's secrets are more than %zu pieces",
-					  PHIAL_FILL_PARTS_MAX);
-		}
-		client->record->releases[i].version = loaded->version;
-		memcpy(part.file, client->files[i].file, sizeof(part.file));
-		for (part.part = 0; part.part < part.part_count; part.part++) {
-			part.serial = is_file ? 0 : loaded->serials[part.part];
-			ret_parts[used++] = part;
-		}
+		phial_release_describe(&client->record->releases[i], file, &entry->loaded);
+		status = phial_parts_add(parts, file, &entry->loaded, client->record, maps, err);
 	}
-	*ret_count = used;
-	return PHIAL_OK;
+	return status;
 }
 
 static enum phial_status parse_mount(size_t length, struct phial_hook_mount *mount,
@@ -162,12 +115,11 @@ static enum phial_status parse_mount(size_t length, struct phial_hook_mount *mou
 static enum phial_status start_fill(struct phial_worker *worker, struct phial_client *client,
 				    const struct phial_frame *frame, struct phial_error *err)
 {
-	static struct phial_fill_part parts[PHIAL_FILL_PARTS_MAX];
+	static struct phial_parts parts;
 	static struct phial_id_map maps[2];
 	bool is_user = worker->start->options->is_user;
 	struct phial_hook_mount mount;
 	struct phial_link_answer answer;
-	size_t count = 0;
 	enum phial_status status = parse_mount(frame->length, &mount, maps, err);
 
 	if (status == PHIAL_OK && is_user) {
@@ -181,15 +133,20 @@ static enum phial_status start_fill(struct phial_worker *worker, struct phial_cl
 		status = phial_fail(err, PHIAL_GONE, 0, "process %d is gone", client->record->pid);
 	}
 	if (status == PHIAL_OK) {
-		status = list_parts(worker, client, maps, parts, &count, err);
+		status = phial_mount_identify(frame->fds[1], &client->record->identity, err);
+	}
+	if (status == PHIAL_OK) {
+		parts.count = 0;
+		status = list_parts(worker, client, maps, &parts, err);
 	}
 	if (status == PHIAL_OK && is_user) {
-		status = phial_user_fill(worker, client, frame->fds[1], parts, err);
+		status = phial_user_fill(worker, client, frame->fds[1], parts.items, err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_link_call(worker->start->call_fd,
-					 is_user ? PHIAL_LINK_GIVE : PHIAL_LINK_FILL, parts,
-					 count * sizeof(parts[0]), frame->fds, &answer, err);
+					 is_user ? PHIAL_LINK_GIVE : PHIAL_LINK_FILL, parts.items,
+					 parts.count * sizeof(parts.items[0]), frame->fds, &answer,
+					 err);
 	}
 	if (status != PHIAL_OK) {
 		return status;

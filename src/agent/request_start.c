@@ -10,6 +10,7 @@
 #include "agent/init_door.h"
 #include "agent/link.h"
 #include "agent/log.h"
+#include "agent/parts.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -38,6 +39,8 @@ struct start_request {
 	enum phial_door door;
 	uint64_t mount_namespace; /* with the next one of a mounter's FACTS, else 0 */
 	uint64_t start_time;
+	uint32_t owner_uid; /* of the files, as the container counts */
+	uint32_t owner_gid;
 };
 
 /* START: a hook passes on the runtime's state JSON, and its own argument. */
@@ -238,6 +241,9 @@ static struct phial_record *begin_record(const struct phial_worker *worker,
 	record->start_time = request->start_time;
 	record->peer = client->peer;
 	record->started_s = phial_worker_now_s(worker);
+	record->started_ms = phial_worker_clock_ms();
+	record->user_uid = request->owner_uid;
+	record->user_gid = request->owner_gid;
 	memcpy(record->boot_id, worker->start->boot_id, sizeof(record->boot_id));
 	memcpy(record->container, request->state.id, sizeof(record->container));
 	memcpy(record->workload, request->workload, sizeof(record->workload));
@@ -248,7 +254,7 @@ static struct phial_record *begin_record(const struct phial_worker *worker,
 			phial_index_find(&worker->index, client->files[i].secret);
 
 		record->releases[i].name = strdup(entry->name);
-		record->releases[i].version = entry->loaded.version;
+		phial_release_describe(&record->releases[i], &client->files[i], &entry->loaded);
 		record->release_count++;
 		if (!record->releases[i].name) {
 			break;
@@ -301,8 +307,6 @@ static enum phial_status answer_start(struct phial_worker *worker, struct phial_
 	for (size_t i = 0; i < client->file_count; i++) {
 		client->files[i].secret = client->record->releases[i].name;
 	}
-	client->user_uid = request->config.user_uid;
-	client->user_gid = request->config.user_gid;
 	client->state = PHIAL_CLIENT_HOOK_MOUNT;
 	return phial_frame_send(client->fd, PHIAL_HOOK_VERDICT, &verdict, sizeof(verdict), NULL, 0,
 				err);
@@ -348,6 +352,8 @@ bool phial_request_on_start(struct phial_worker *worker, struct phial_client *cl
 	} else if (done) {
 		send_decision(client, PHIAL_HOOK_DONE);
 	} else {
+		request.owner_uid = request.config.user_uid;
+		request.owner_gid = request.config.user_gid;
 		goes_on = answer_start(worker, client, &request, &err) == PHIAL_OK;
 	}
 	phial_oci_config_free(&request.config);
@@ -433,6 +439,8 @@ static void take_facts(const struct phial_mounter_facts *facts, const struct phi
 	config->root_path = "/";
 	config->root_is_read_only = facts->root_is_read_only != 0;
 	config->user_uid = facts->uid;
+	request->owner_uid = client->ask.uid; /* it may have stepped down, or be about to */
+	request->owner_gid = client->ask.gid;
 	config->no_new_privileges = facts->has_no_new_privileges != 0;
 	config->has_seccomp = facts->has_seccomp != 0;
 	config->has_privileged_capability = phial_capabilities_are_privileged(facts->capabilities);
@@ -492,7 +500,5 @@ bool phial_request_on_facts(struct phial_worker *worker, struct phial_client *cl
 	if (answer_start(worker, client, &request, &err) != PHIAL_OK) {
 		return false;
 	}
-	client->user_uid = client->ask.uid;
-	client->user_gid = client->ask.gid;
 	return true;
 }

@@ -50,9 +50,9 @@ static const int common_calls[] = {
 
 /* The worker serves clients, and writes marks and records below its state directory. */
 static const int worker_calls[] = {
-	SCMP_SYS(accept4),    SCMP_SYS(getsockopt), SCMP_SYS(openat),
-	SCMP_SYS(fsync),      SCMP_SYS(fdatasync),  SCMP_SYS(ftruncate),
-	SCMP_SYS(readlinkat), SCMP_SYS(sysinfo),    SCMP_SYS(fchmod),
+	SCMP_SYS(accept4),   SCMP_SYS(getsockopt), SCMP_SYS(openat),	 SCMP_SYS(fsync),
+	SCMP_SYS(fdatasync), SCMP_SYS(ftruncate),  SCMP_SYS(readlinkat), SCMP_SYS(sysinfo),
+	SCMP_SYS(fchmod),    SCMP_SYS(fstatfs),
 };
 
 /* The auditor writes files below one directory. */
@@ -68,8 +68,9 @@ static const int user_worker_calls[] = { SCMP_SYS(mkdirat), SCMP_SYS(fchown) };
 
 /* The filler makes files and gives them to the container's users. */
 static const int filler_calls[] = {
-	SCMP_SYS(mkdirat), SCMP_SYS(symlinkat),	 SCMP_SYS(fchown),   SCMP_SYS(fchmod),
-	SCMP_SYS(fstatfs), SCMP_SYS(readlinkat), SCMP_SYS(fchownat),
+	SCMP_SYS(mkdirat),  SCMP_SYS(symlinkat), SCMP_SYS(fchown),
+	SCMP_SYS(fchmod),   SCMP_SYS(fstatfs),	 SCMP_SYS(readlinkat),
+	SCMP_SYS(fchownat), SCMP_SYS(utimensat), SCMP_SYS(sendfile),
 };
 
 /* The mounter reads /proc, makes a mount, enters a namespace, and gives up what it needed for it. */

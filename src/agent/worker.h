@@ -80,8 +80,6 @@ struct phial_client {
 	/* A hook's request, from its verdict on. */
 	struct phial_grant_file *files;
 	size_t file_count;
-	uint32_t user_uid; /* process.user in the container */
-	uint32_t user_gid;
 	struct phial_record *record; /* its own until the fill begins, then the records' */
 	uint64_t held;		     /* the supervisor's number once it holds the mount */
 	/* Entries of the audit log about it. */

@@ -177,4 +177,18 @@ PHIAL_CHECKED enum phial_status phial_target_attach(const struct phial_target *t
 PHIAL_CHECKED enum phial_status phial_mount_clone_directory(const char *path, bool is_read_only,
 							    int *ret_fd, struct phial_error *err);
 
+/* Which filesystem a secrets mount is: its own superblock, however it is mounted. */
+struct phial_mount_identity {
+	uint64_t device; /* st_dev; 0: not known */
+	uint64_t fsid;	 /* f_fsid of statfs(2): a random number of tmpfs, 0 of ramfs */
+	uint64_t inode;	 /* of its root */
+};
+
+/*
+ * Find out which one fd, its root directory, is of. Returns PHIAL_OK; PHIAL_REFUSED when it is not
+ * a directory in memory (tmpfs or ramfs); PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status
+phial_mount_identify(int fd, struct phial_mount_identity *ret_identity, struct phial_error *err);
+
 #endif

@@ -17,7 +17,7 @@
 #include <phial/error.h>
 
 /* The most bytes of one line's text, and of a whole journal. */
-#define PHIAL_JOURNAL_LINE_MAX_BYTES ((size_t)256 * 1024)
+#define PHIAL_JOURNAL_LINE_MAX_BYTES ((size_t)512 * 1024)
 #define PHIAL_JOURNAL_MAX_BYTES	     ((size_t)256 * 1024 * 1024)
 
 struct phial_journal;

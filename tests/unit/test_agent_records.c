@@ -14,12 +14,21 @@
 
 #include "agent/records.h"
 #include "base/cleanup.h"
+#include "store/journal.h"
 
 struct fixture {
 	char directory[64];
 	int fd;
 	struct phial_error err;
 };
+
+static enum phial_status take_nothing(void *context, const char *line, struct phial_error *err)
+{
+	(void)context;
+	(void)line;
+	(void)err;
+	return PHIAL_OK;
+}
 
 static int setup(void **state)
 {
@@ -49,7 +58,7 @@ static int teardown(void **state)
 }
 
 /* Records are open as long as their worker lives: there is no close. */
-static struct phial_records *opened[8];
+static struct phial_records *opened[16];
 static size_t opened_count;
 
 static struct phial_records *open_records(struct fixture *f)
@@ -89,7 +98,10 @@ static void start(struct phial_records *records, uint64_t number, enum phial_doo
 	(void)snprintf(record->boot_id, sizeof(record->boot_id), "boot");
 	(void)snprintf(record->container, sizeof(record->container), "c%d", (int)number);
 	(void)snprintf(record->workload, sizeof(record->workload), "web");
-	record->target = strdup("/run/secrets");
+	record->target = strdup(number == 2 ? "/run/my \\ secrets" : "/run/secrets");
+	record->user_uid = 70000;
+	record->started_ms = 500;
+	record->identity = (struct phial_mount_identity){ 44, UINT64_MAX, 1 };
 	record->releases = calloc(1, sizeof(*record->releases));
 	record->releases[0].name = strdup("web/db");
 	record->releases[0].version = 3;
@@ -126,7 +138,8 @@ static void check(const struct phial_records *records)
 		}
 		assert_string_equal(phial_door_text(record->door), wanted[i].text);
 		assert_string_equal(record->releases[0].name, "web/db");
-		assert_string_equal(record->target, "/run/secrets");
+		assert_string_equal(record->target,
+				    record->number == 2 ? "/run/my \\ secrets" : "/run/secrets");
 	}
 }
 
@@ -155,9 +168,80 @@ static void test_doors_and_ends(void **state)
 	assert_null(left->next);
 }
 
+/* What changes in a container's life comes back, from the appended lines and from the rewritten file. */
+static void test_life(void **state)
+{
+	struct fixture *f = *state;
+	struct phial_records *records = open_records(f);
+	struct phial_release *releases = calloc(2, sizeof(*releases));
+
+	start(records, 1, PHIAL_DOOR_HOOK, true);
+	start(records, 2, PHIAL_DOOR_HOOK, true);
+	start(records, 3, PHIAL_DOOR_HOOK, true);
+	assert_non_null(releases);
+	releases[0] = (struct phial_release){ strdup("web/db"), 8, "database", 90, 80 };
+	releases[1] = (struct phial_release){ strdup("web/tls"), 0, "tls", 0, 0 };
+	assert_int_equal(phial_records_replace(records, find(records, 2), releases, 2, NULL),
+			 PHIAL_OK);
+	assert_int_equal(phial_records_ready(records, find(records, 2), 1234, NULL), PHIAL_OK);
+	assert_int_equal(phial_records_hold(records, find(records, 3), 30, NULL), PHIAL_OK);
+	for (int round = 0; round < 2; round++) {
+		const struct phial_records *again = open_records(f);
+		const struct phial_record *record = find(again, 2);
+
+		assert_int_equal(record->release_count, 2);
+		assert_string_equal(record->releases[0].file, "database");
+		assert_int_equal(record->releases[0].version, 8);
+		assert_int_equal(record->releases[0].not_after_s, 90);
+		assert_int_equal(record->releases[0].created_s, 80);
+		assert_int_equal(record->releases[1].version, 0);
+		assert_int_equal(record->ready_ms, 1234);
+		assert_int_equal(record->user_uid, 70000);
+		assert_int_equal(record->identity.device, 44);
+		assert_int_equal(record->identity.fsid, UINT64_MAX);
+		assert_int_equal(record->started_ms, 500);
+		assert_string_equal(record->target, "/run/my \\ secrets");
+		assert_int_equal(find(again, 30)->pid, 7);
+		assert_int_equal(find(again, 1)->release_count, 1);
+	}
+	for (const struct phial_record *r = phial_records_first(opened[opened_count - 1]); r;
+	     r = r->next) {
+		assert_int_not_equal(r->number, 3);
+	}
+}
+
+/* A file of the agent before this one: versions without a file name, words without the newer ones. */
+static void test_older_agents(void **state)
+{
+	static const char *const lines[] = {
+		"start 5 boot 7 11 12 13 1 c5 web /run/secrets web/db=3 web/a/tls=4",
+		"start 6 boot 7 11 12 13 1 c6 web /run/secrets @init,done web/db=3",
+	};
+	struct fixture *f = *state;
+	struct phial_journal *journal = NULL;
+
+	assert_int_equal(phial_journal_open(f->fd, "containers", true, take_nothing, NULL, &journal,
+					    NULL),
+			 PHIAL_OK);
+	for (size_t i = 0; i < PHIAL_COUNT(lines); i++) {
+		assert_int_equal(phial_journal_append(journal, lines[i], NULL), PHIAL_OK);
+	}
+	assert_int_equal(phial_journal_sync(journal, NULL), PHIAL_OK);
+	phial_journal_close(journal);
+	const struct phial_record *record = find(open_records(f), 5);
+
+	assert_string_equal(record->releases[0].file, "db");
+	assert_string_equal(record->releases[1].file, "tls");
+	assert_int_equal(record->releases[1].version, 4);
+	assert_int_equal(record->identity.device, 0);
+	assert_true(find(opened[opened_count - 1], 6)->is_committed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_life, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_older_agents, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_doors_and_ends, setup, teardown),
 	};
 
