@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Entering a container's mount namespace and attaching one mount there. Below the container's
+ * Attaching one mount in a container's mount namespace. Below the container's
  * root everything is the image author's: it is walked one component at a time, through
  * descriptors only, following no link. Makes no file system and reads no file of the image.
  */
@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -18,6 +17,7 @@
 
 #include "base/io.h"
 #include "base/parse.h"
+#include "mount/enter.h"
 #include "mount/place.h"
 #include "mount/sys.h"
 
@@ -37,24 +37,6 @@ struct walk {
 	uint64_t root_mount_id;
 	int fd; /* the directory reached */
 };
-
-/* A setns() whose failure goes unseen would mount the secrets on the host. */
-static enum phial_status enter_namespace(const struct phial_target *target, struct phial_error *err)
-{
-	struct phial_place now;
-
-	if (setns(target->namespace_fd, CLONE_NEWNS) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno,
-				  "enter the mount namespace of process %d", (int)target->pid);
-	}
-	if (!phial_place_look(target->own_namespaces_fd, "mnt", &now) ||
-	    now.inode != target->namespace_inode) {
-		return phial_fail(err, PHIAL_SYSTEM, 0,
-				  "the mount namespace of process %d was not entered",
-				  (int)target->pid);
-	}
-	return PHIAL_OK;
-}
 
 /*
  * The container's root. Before the runtime's pivot_root() it lies at its path on the host, which
@@ -363,7 +345,7 @@ enum phial_status phial_target_attach(const struct phial_target *target, int mou
 				      struct phial_error *err)
 {
 	struct walk walk = { .target = target, .path = options->path, .fd = -1 };
-	enum phial_status status = enter_namespace(target, err);
+	enum phial_status status = phial_target_enter(target, err);
 
 	if (status == PHIAL_OK) {
 		status = open_root(target, options->rootfs, &walk, err);

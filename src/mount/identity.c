@@ -30,3 +30,9 @@ enum phial_status phial_mount_identify(int fd, struct phial_mount_identity *ret_
 	memcpy(&ret_identity->fsid, &found.f_fsid, sizeof(ret_identity->fsid));
 	return PHIAL_OK;
 }
+
+bool phial_mount_is_same(const struct phial_mount_identity *a, const struct phial_mount_identity *b)
+{
+	return a->device != 0 && a->device == b->device && a->fsid == b->fsid &&
+	       a->inode == b->inode;
+}

@@ -191,4 +191,23 @@ struct phial_mount_identity {
 PHIAL_CHECKED enum phial_status
 phial_mount_identify(int fd, struct phial_mount_identity *ret_identity, struct phial_error *err);
 
+/* True if both are known and the same. Pure. */
+bool phial_mount_is_same(const struct phial_mount_identity *a,
+			 const struct phial_mount_identity *b);
+
+/*
+ * Enter the target's mount namespace and take its secrets mount back: a writable clone of what is
+ * mounted at a path below that namespace's root, if that is still the filesystem that it was, whole and
+ * owned by the caller. Nothing is attached or written. The caller stays in the namespace: it must
+ * not use paths afterwards. May block where the container has a filesystem that does not answer:
+ * limit the caller's time. path: absolute, normalised; identity: as phial_mount_identify() found
+ * it. ret_fd: O_PATH, detached, nosuid, nodev, noexec, private, close-on-exec, closed by the
+ * caller. Returns PHIAL_OK; PHIAL_REFUSED with what is there instead; PHIAL_SYSTEM. See
+ * open_tree(2), mount_setattr(2).
+ */
+PHIAL_CHECKED enum phial_status phial_target_recover(const struct phial_target *target,
+						     const char *path,
+						     const struct phial_mount_identity *identity,
+						     int *ret_fd, struct phial_error *err);
+
 #endif
