@@ -49,6 +49,7 @@ enum phial_status {
 	PHIAL_UNSUPPORTED = 18,	   /* the kernel lacks it and nothing as safe exists */
 	PHIAL_PROBLEMS = 19,	   /* a check found problems and listed them */
 	PHIAL_GONE = 20,	   /* the container or peer went away in between */
+	PHIAL_REVOKED = 21,	   /* the secret's version was revoked on this host */
 };
 
 /* One failure. text is one line, without a newline, in printable ASCII. */

@@ -295,7 +295,7 @@ static void on_failed(struct phial_client *client, size_t length)
 	}
 	memcpy(&failure, payload, sizeof(failure));
 	failure.text[sizeof(failure.text) - 1] = '\0';
-	if (failure.status == PHIAL_OK || failure.status > PHIAL_GONE) {
+	if (failure.status == PHIAL_OK || failure.status > PHIAL_REVOKED) {
 		failure.status = PHIAL_SYSTEM;
 	}
 	phial_log("%s %s: %s", client->record ? "container" : "refused a",

@@ -32,6 +32,7 @@ static const char *const status_texts[] = {
 	[PHIAL_UNSUPPORTED] = "not supported here",
 	[PHIAL_PROBLEMS] = "problems were found",
 	[PHIAL_GONE] = "went away in between",
+	[PHIAL_REVOKED] = "revoked",
 };
 
 const char *phial_status_text(enum phial_status status)

@@ -37,8 +37,12 @@ struct phial_marks {
 	struct phial_journal *journal;
 	void *tree; /* of struct mark, see tsearch(3) */
 	size_t count;
-	size_t lines; /* read from the file, with the head */
+	size_t lines;	   /* read from the file, with the head */
+	bool must_rewrite; /* a revocation is not on the disk yet */
 };
+
+/* The digest of a version that was revoked. */
+static const uint8_t no_digest[PHIAL_DIGEST_BYTES];
 
 static int compare_marks(const void *left, const void *right)
 {
@@ -49,7 +53,7 @@ static int compare_marks(const void *left, const void *right)
 static bool is_markable(const char *name)
 {
 	static const char *const files[] = { ".phial/recipients", ".phial/signers",
-					     ".phial/policy.json" };
+					     ".phial/policy.json", ".phial/revocations" };
 
 	for (size_t i = 0; i < PHIAL_COUNT(files); i++) {
 		if (strcmp(name, files[i]) == 0) {
@@ -119,6 +123,12 @@ enum phial_status phial_marks_check(const struct phial_marks *marks, const char 
 				  ", which was seen here before; seal it again",
 				  name, version, mark->version);
 	}
+	if (memcmp(digest, mark->digest, PHIAL_DIGEST_BYTES) != 0 &&
+	    memcmp(mark->digest, no_digest, PHIAL_DIGEST_BYTES) == 0) {
+		return phial_fail(err, PHIAL_REVOKED, 0,
+				  "%s: version %" PRIu64 " was revoked here; seal a new one", name,
+				  version);
+	}
 	if (memcmp(digest, mark->digest, PHIAL_DIGEST_BYTES) != 0) {
 		return phial_fail(err, PHIAL_ROLLBACK, 0,
 				  "%s: version %" PRIu64
@@ -126,6 +136,13 @@ enum phial_status phial_marks_check(const struct phial_marks *marks, const char 
 				  name, version);
 	}
 	return PHIAL_OK;
+}
+
+uint64_t phial_marks_newest(const struct phial_marks *marks, const char *name)
+{
+	const struct mark *mark = find(marks, name);
+
+	return mark ? mark->version : 0;
 }
 
 bool phial_marks_has(const struct phial_marks *marks, const char *name, uint64_t version)
@@ -264,13 +281,32 @@ static enum phial_status compact(struct phial_marks *marks, struct phial_error *
 		free(lines[i]);
 	}
 	marks->lines = collection.count;
+	marks->must_rewrite = status != PHIAL_OK;
 	return status;
+}
+
+enum phial_status phial_marks_revoke(struct phial_marks *marks, const char *name, uint64_t version,
+				     struct phial_error *err)
+{
+	const struct mark *old = find(marks, name);
+
+	if (version == 0 || version > VERSION_MAX || !is_markable(name)) {
+		return phial_fail(err, PHIAL_BAD_NAME, 0, "no mark for \"%.80s\"", name);
+	}
+	if (old && old->version > version) {
+		return phial_marks_sync(marks, err); /* it is below the mark already */
+	}
+	enum phial_status status = set(marks, name, version, no_digest, err);
+
+	/* Not appended: a second line of one version would look like damage. */
+	return status == PHIAL_OK ? compact(marks, err) : status;
 }
 
 enum phial_status phial_marks_sync(struct phial_marks *marks, struct phial_error *err)
 {
-	return phial_journal_has_failed(marks->journal) ? compact(marks, err)
-							: phial_journal_sync(marks->journal, err);
+	return marks->must_rewrite || phial_journal_has_failed(marks->journal)
+		       ? compact(marks, err)
+		       : phial_journal_sync(marks->journal, err);
 }
 
 static enum phial_status open_and_read(struct phial_marks *marks, int state_fd, bool is_first_start,

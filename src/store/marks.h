@@ -3,7 +3,8 @@
  * Marks: for each name the lowest version that may still be loaded and the digest of the
  * newest one seen, so that an old or a second, different file of the same version is refused
  * (promise G4). A journal (store/journal.h) in the agent's state directory. The serials of the
- * trust files are marked too, under the names ".phial/recipients" and so on.
+ * trust files are marked too, under the names ".phial/recipients" and so on, and that the file of
+ * the revocations was made. A digest of zeros is no file's: the version was revoked.
  */
 #ifndef PHIAL_STORE_MARKS_H
 #define PHIAL_STORE_MARKS_H
@@ -58,6 +59,17 @@ PHIAL_CHECKED enum phial_status phial_marks_note(struct phial_marks *marks, cons
 						 uint64_t version,
 						 const uint8_t digest[static PHIAL_DIGEST_BYTES],
 						 struct phial_error *err);
+
+/* The newest version of a name that was seen or revoked here; 0: none. */
+uint64_t phial_marks_newest(const struct phial_marks *marks, const char *name);
+
+/*
+ * Never again this version of a name or one below it, whatever is in the file. version: 1 to 2^53.
+ * Writes all marks anew, durably. Returns PHIAL_OK; PHIAL_BAD_NAME; PHIAL_SYSTEM when they could not
+ * be written: it then counts until the process ends, and phial_marks_sync() tries again.
+ */
+PHIAL_CHECKED enum phial_status phial_marks_revoke(struct phial_marks *marks, const char *name,
+						   uint64_t version, struct phial_error *err);
 
 /*
  * Make all notes durable. Returns PHIAL_OK or PHIAL_SYSTEM (disk full, read-only): after that no

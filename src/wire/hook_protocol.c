@@ -89,7 +89,7 @@ enum phial_status phial_hook_decode_verdict(const void *payload, size_t length,
 	case PHIAL_HOOK_DONE:
 		return PHIAL_OK;
 	case PHIAL_HOOK_REFUSED:
-		if (verdict->status == PHIAL_OK || verdict->status > PHIAL_GONE ||
+		if (verdict->status == PHIAL_OK || verdict->status > PHIAL_REVOKED ||
 		    verdict->text[0] == '\0') {
 			return malformed(err, "VERDICT", "a refusal without a reason");
 		}
@@ -140,7 +140,7 @@ enum phial_status phial_hook_decode_result(const void *payload, size_t length,
 		return malformed(err, "result", "wrong length");
 	}
 	memcpy(&result, payload, sizeof(result));
-	if (result.status > PHIAL_GONE || !is_terminated(result.text, sizeof(result.text))) {
+	if (result.status > PHIAL_REVOKED || !is_terminated(result.text, sizeof(result.text))) {
 		return malformed(err, "result", "a value out of its range");
 	}
 	*ret_result = result;

@@ -70,11 +70,11 @@ static void long_texts_are_cut(void **state)
 static void every_status_has_a_text(void **state)
 {
 	(void)state;
-	for (int status = PHIAL_OK; status <= PHIAL_GONE; status++) {
+	for (int status = PHIAL_OK; status <= PHIAL_REVOKED; status++) {
 		assert_string_not_equal(phial_status_text((enum phial_status)status),
 					"unknown status");
 	}
-	assert_string_equal(phial_status_text((enum phial_status)(PHIAL_GONE + 1)),
+	assert_string_equal(phial_status_text((enum phial_status)(PHIAL_REVOKED + 1)),
 			    "unknown status");
 	assert_string_equal(phial_status_text((enum phial_status) - 1), "unknown status");
 }

@@ -151,6 +151,38 @@ static void S04_every_flipped_bit_is_told(void **state)
 	}
 }
 
+static void S04_a_revoked_version_never_comes_back(void **state)
+{
+	struct temp_dir *dir = *state;
+	struct phial_marks *marks = open_marks(dir->fd, true);
+
+	note(marks, "web/db", 5, digest_a);
+	note(marks, "x", 3, digest_b);
+	assert_int_equal(phial_marks_sync(marks, NULL), PHIAL_OK);
+	assert_int_equal(phial_marks_revoke(marks, "web/db", 5, NULL), PHIAL_OK);
+	assert_int_equal(phial_marks_revoke(marks, "web/db", 4, NULL), PHIAL_OK);
+	assert_int_equal(phial_marks_revoke(marks, "unseen", 7, NULL), PHIAL_OK);
+	assert_int_equal(phial_marks_revoke(marks, "../x", 7, NULL), PHIAL_BAD_NAME);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(phial_marks_newest(marks, "web/db"), 5);
+		assert_int_equal(phial_marks_newest(marks, "never"), 0);
+		assert_int_equal(phial_marks_check(marks, "web/db", 5, digest_a, NULL),
+				 PHIAL_REVOKED);
+		assert_int_equal(phial_marks_check(marks, "web/db", 4, digest_a, NULL),
+				 PHIAL_ROLLBACK);
+		assert_int_equal(phial_marks_check(marks, "web/db", 6, digest_a, NULL), PHIAL_OK);
+		assert_int_equal(phial_marks_check(marks, "unseen", 7, digest_a, NULL),
+				 PHIAL_REVOKED);
+		assert_int_equal(phial_marks_check(marks, "x", 3, digest_b, NULL), PHIAL_OK);
+		phial_marks_close(marks);
+		marks = open_marks(dir->fd, false);
+	}
+	note(marks, "web/db", 6, digest_b);
+	assert_int_equal(phial_marks_sync(marks, NULL), PHIAL_OK);
+	phial_marks_close(marks);
+	phial_marks_close(open_marks(dir->fd, false));
+}
+
 static void many_marks_are_compacted(void **state)
 {
 	struct temp_dir *dir = *state;
@@ -236,6 +268,7 @@ int main(void)
 		TEST(unsynced_notes_are_not_there),
 		TEST(S04_missing_or_emptied_marks_are_refused),
 		TEST(S04_every_flipped_bit_is_told),
+		TEST(S04_a_revoked_version_never_comes_back),
 		TEST(many_marks_are_compacted),
 		TEST(F07_a_full_disk_releases_nothing),
 	};
