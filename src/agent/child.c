@@ -142,6 +142,8 @@ void child_run_mounter(const struct supervisor *supervisor, int fd,
 	struct phial_error err;
 	const int keep[] = { fd, job->pidfd, job->workload_fd };
 	int32_t ring;
+
+	(void)prctl(PR_SET_NAME, "phial-mounter", 0, 0, 0);
 	enum phial_status status = begin(keep, PHIAL_COUNT(keep), &err);
 
 	/* A ring of its own: what it opens and hands on must not keep the agent's alive. */

@@ -21,7 +21,7 @@ STORE = os.path.join(WORK, "store")
 ENV = {"HOME": WORK, "PATH": "/usr/local/bin:/usr/bin:/bin", "TERM": "dumb", "PS1": "ready> ",
        "PHIAL": PHIAL, "PYTHON": "/usr/bin/python3"}
 CANARY = os.urandom(16).hex()
-LIMIT_S = 20
+LIMIT_S = 60
 # Counts what it is sent, and says so at the end.
 COUNTER = """
 import signal, sys, time

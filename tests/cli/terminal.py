@@ -22,7 +22,7 @@ HOME = os.path.join(WORK, "home")
 STORE = os.path.join(WORK, "store")
 ENV = {"HOME": HOME, "PATH": os.environ["PATH"], "TERM": "dumb"}
 CANARY = os.urandom(16).hex()
-LIMIT_S = 20
+LIMIT_S = 120  # a passphrase costs seconds of a processor, by design
 
 count = failed = 0
 

@@ -10,7 +10,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 INIT = os.path.join(BUILD, "phial-init")
 PROBE = os.path.join(BUILD, "tests/probes/init_probe")
-LIMIT_S = 20
+LIMIT_S = 60
 
 count = failed = 0
 

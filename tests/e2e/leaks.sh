@@ -3,6 +3,7 @@
 # Where a secret could leak to, while it is used and afterwards: swap, core dumps, arguments,
 # environments, logs, layers, memory. Each place is shown to be searched by a control that does
 # leak, where there is one. suite-timeout: 300
+# alone: swap and the place of core dumps are the machine's
 # shellcheck source=_lib.sh
 . "$(dirname "$0")/_lib.sh"
 need_root

@@ -16,6 +16,7 @@
  *	-m TEXT     put this into the scratch memory before
  *	-t          nothing: count
  *	-f          with -p: children of these that are forked from now on count, and only they
+ *	-C NAME     only calls of processes that have this name (/proc/PID/comm) count
  *
  * With -p it prints "attached", waits for SIGTERM, and exits 0 if it hit and 3 if not. With a
  * COMMAND it exits as that does, and reports the count on descriptor 9 if that is open. x86-64 only
@@ -80,7 +81,8 @@ struct fault {
 	struct traced traced[TRACED_MAX];
 	size_t traced_count;
 	bool is_hit;
-	bool follows; /* -f */
+	bool follows;	  /* -f */
+	const char *name; /* of -C, or NULL */
 	pid_t command;
 	int command_status;
 };
@@ -229,9 +231,31 @@ static bool is_parent(const struct fault *fault, pid_t pid)
 	return false;
 }
 
+static bool has_name(const struct fault *fault, pid_t pid)
+{
+	char path[64];
+	char name[32] = "";
+
+	if (!fault->name) {
+		return true;
+	}
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	FILE *file = fopen(path, "re");
+
+	if (!file) {
+		return false;
+	}
+	bool is_read = fgets(name, sizeof(name), file) != NULL;
+
+	(void)fclose(file);
+	name[strcspn(name, "\n")] = '\0';
+	return is_read && strcmp(name, fault->name) == 0;
+}
+
 static void on_entry(struct fault *fault, struct traced *traced, struct user_regs_struct *regs)
 {
-	if (must_stop || is_parent(fault, traced->pid) || !is_wanted(fault, (long)regs->orig_rax)) {
+	if (must_stop || is_parent(fault, traced->pid) || !is_wanted(fault, (long)regs->orig_rax) ||
+	    !has_name(fault, traced->pid)) {
 		return;
 	}
 	fault->count++;
@@ -435,6 +459,9 @@ static void take_option(struct fault *fault, int option)
 	case 'f':
 		fault->follows = true;
 		break;
+	case 'C':
+		fault->name = optarg;
+		break;
 	case 'm':
 		fault->memory = optarg;
 		break;
@@ -452,7 +479,7 @@ int main(int argc, char **argv)
 	const struct sigaction action = { .sa_handler = on_signal };
 	int option;
 
-	while ((option = getopt(argc, argv, "p:n:o:ke:E:sc:m:tf")) != -1) {
+	while ((option = getopt(argc, argv, "p:n:o:ke:E:sc:m:tfC:")) != -1) {
 		if (option == '?') {
 			return 2;
 		}

@@ -2,6 +2,7 @@
 # The leak sweep finds a canary in every place where it looks, names the place, never prints the
 # canary, and is silent when there is none.
 # suite-timeout: 300
+# alone: it begins and ends swap, which other sweeps would read
 . "$(dirname "$0")/../lib.sh"
 need_root
 need python3 keyctl

@@ -61,6 +61,36 @@ suite leaves <<-'EOT'
 	echo "ok 1 - a"
 	echo "1..1"
 EOT
+# Each of these ends only if the other runs at the same time; one leaves an orphan meanwhile.
+suite both_a <<-'EOT'
+	setsid sh -c 'sleep 60 & echo $! >build/orphan' && touch build/a
+	until [ -e build/b ]; do sleep 0.1; done
+	echo "ok 1 - a"
+	echo "1..1"
+EOT
+suite both_b <<-'EOT'
+	touch build/b
+	until [ -e build/a ]; do sleep 0.1; done
+	echo "ok 1 - b"
+	echo "1..1"
+EOT
+for name in first second; do
+	suite "single_$name" <<-'EOT'
+		# alone: it says so
+		mkdir build/single && sleep 0.3 && rmdir build/single && echo "ok 1 - a"
+		echo "1..1"
+	EOT
+done
+suite single_beside <<-'EOT'
+	sleep 0.3
+	[ ! -e build/single ] && echo "ok 1 - a"
+	echo "1..1"
+EOT
+suite waits <<-'EOT'
+	trap 'touch build/cleaned; exit 1' TERM
+	touch build/waits
+	for i in $(seq 600); do sleep 0.1; done
+EOT
 suite one_skip <<-'EOT'
 	echo "ok 1 - a"
 	echo "ok 2 - b # SKIP no such kernel"
@@ -100,7 +130,21 @@ outcome skips_77 'SKIP e2e/skips_77: all: needs a sun' 1 "exit 77 is a skip"
 outcome cmocka 'SKIP e2e/cmocka: test_b: no kernel for that' 0 "cmocka's skips are read"
 outcome bails 'Bail out! no disk' 1 "a bail-out fails"
 outcome nothing_like_it '^0 passed' 1 "no suite at all is no success"
-for pid in $(cat "$TREE/build/left"); do
+outcome both_ '^FAIL e2e/both_a: left processes behind$' 1 "suites run side by side; an orphan's suite is named"
+outcome both_ '^2 passed, 1 failed, 0 skipped$' 1 "and only that one"
+for pid in $(cat "$TREE/build/left" "$TREE/build/orphan"); do
 	check "leftover process is ended" is_gone "$pid"
 done
+outcome single_ '^3 passed, 0 failed, 0 skipped$' 0 "a suite that wants to be alone is"
+
+# interrupted SIGNAL DESCRIPTION: the runner is ended; the suite cleans up
+interrupted() {
+	rm -f "$TREE/build/waits" "$TREE/build/cleaned"
+	start_quietly "$WORK/interrupted" python3 "$TREE/tests/run" --build "$TREE/build" --suite e2e/waits
+	within 10 test -e "$TREE/build/waits"
+	stop "$STARTED_PID" "$1"
+	check "$2" within 10 test -e "$TREE/build/cleaned"
+}
+interrupted KILL "a runner is killed: its suites clean up"
+interrupted TERM "a runner is ended: its suites clean up"
 finish
