@@ -14,6 +14,7 @@
 #include "agent/auditor.h"
 #include "agent/filler.h"
 #include "agent/log.h"
+#include "agent/notifier.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
@@ -21,6 +22,8 @@
 
 /* A mounter ends by SIGALRM after so long, whatever the container does to it. */
 #define MOUNTER_LIMIT_S 10
+/* So does a notifier. */
+#define NOTIFIER_LIMIT_S 10
 /* The audit log: a gigabyte at most. */
 #define AUDIT_FILE_BYTES (UINT64_C(64) * 1024 * 1024)
 #define AUDIT_FILES	 15
@@ -159,6 +162,30 @@ void child_run_mounter(const struct supervisor *supervisor, int fd,
 		end_badly("mounter", &err);
 	}
 	_exit(phial_mounter_run(fd, job));
+}
+
+void child_run_notifier(const struct supervisor *supervisor, int fd,
+			const struct phial_notice *notice)
+{
+	struct phial_error err;
+	const int keep[] = { fd, notice->pidfd };
+	int32_t ring;
+	enum phial_status status = begin(keep, PHIAL_COUNT(keep), &err);
+
+	/* It reads what containers may have a say in: nothing of the agent is left in it. */
+	if (status == PHIAL_OK) {
+		status = phial_keyring_join(&ring, &err);
+	}
+	if (status == PHIAL_OK) {
+		(void)munmap(supervisor->pages.bytes, supervisor->pages.length);
+		(void)prctl(PR_SET_NAME, "phial-notifier", 0, 0, 0);
+		(void)alarm(NOTIFIER_LIMIT_S);
+		status = phial_sandbox_notifier(&supervisor->filters.notifier, &err);
+	}
+	if (status != PHIAL_OK) {
+		end_badly("notifier", &err);
+	}
+	_exit(phial_notifier_run(fd, notice));
 }
 
 void child_run_self_test(const struct supervisor *supervisor)

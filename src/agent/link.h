@@ -31,6 +31,7 @@ enum phial_link_type {
 	PHIAL_LINK_FATAL,    /* struct phial_link_fatal: the worker cannot go on */
 	PHIAL_LINK_PEER,     /* struct phial_link_process; answers a number of its container's */
 	PHIAL_LINK_MOUNTER,  /* struct phial_link_process; fd: its pidfd; answers a socket */
+	PHIAL_LINK_SIGNAL, /* struct phial_link_signal: tell a container; TOLD says what came of it */
 	PHIAL_LINK_ANSWER = 64,
 	/* Events. */
 	PHIAL_LINK_STORE = 128, /* nothing; fds: clone of the store, trust file */
@@ -38,6 +39,7 @@ enum phial_link_type {
 	PHIAL_LINK_LIVE,	/* struct phial_link_container: held since before this worker */
 	PHIAL_LINK_FILLED,	/* struct phial_link_result */
 	PHIAL_LINK_EXITED,	/* struct phial_link_container: gone and wiped */
+	PHIAL_LINK_TOLD,	/* struct phial_link_told */
 };
 
 struct phial_link_add_key {
@@ -74,6 +76,24 @@ struct phial_link_result {
 	uint64_t number;
 	uint32_t status; /* enum phial_status */
 	char text[PHIAL_ERROR_TEXT_BYTES];
+};
+
+/* Of a process's name: as /proc/PID/comm, 15 bytes and a NUL. */
+#define PHIAL_LINK_PROCESS_BYTES 16
+
+struct phial_link_signal {
+	uint64_t number;
+	uint32_t signal; /* 1 to 64, but not SIGKILL and SIGSTOP */
+	uint32_t unused;
+	char process[PHIAL_LINK_PROCESS_BYTES]; /* whom by name; empty: the container's own */
+};
+
+struct phial_link_told {
+	uint64_t number;
+	uint32_t status; /* enum phial_status */
+	uint32_t count;	 /* of processes that were signalled */
+	char process[PHIAL_LINK_PROCESS_BYTES];
+	char text[PHIAL_ERROR_TEXT_BYTES]; /* why not */
 };
 
 struct phial_link_fatal {

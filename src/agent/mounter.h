@@ -91,6 +91,13 @@ bool phial_cgroup_find_path(const char *cgroup, const char *controller, char ret
 			    bool *ret_is_unified);
 
 /*
+ * Is whoever has the text other in the same container's cgroup as who has the text own, or below,
+ * in every hierarchy? What a container makes below the cgroup that its engine named by its id (64
+ * hexadecimal digits) is all its own. A hierarchy in which own is at the root tells nothing.
+ */
+bool phial_cgroup_contains(const char *own, const char *other);
+
+/*
  * The limit of a process, from its cgroup or one above it: the smallest. cgroup: the text of its
  * /proc/PID/cgroup. controller: "memory" or "pids". Returns 0 when there is none. Reads
  * /sys/fs/cgroup. See cgroups(7).

@@ -117,6 +117,64 @@ bool phial_cgroup_find_path(const char *cgroup, const char *controller, char ret
 	return is_found;
 }
 
+/* A path up to the last component that holds an engine's id; the whole path if none does. */
+static struct phial_span cut_below_id(struct phial_span path)
+{
+	size_t end = path.length;
+	size_t run = 0;
+
+	for (size_t i = 0; i < path.length; i++) {
+		run = isxdigit((unsigned char)path.text[i]) && !isupper((unsigned char)path.text[i])
+			      ? run + 1
+			      : 0;
+		if (run == ID_DIGITS) {
+			const char *slash = memchr(path.text + i, '/', path.length - i);
+
+			end = slash ? (size_t)(slash - path.text) : path.length;
+		}
+	}
+	return (struct phial_span){ path.text, end };
+}
+
+/* Is a path the same as another, or below it? */
+static bool is_below(struct phial_span path, struct phial_span top)
+{
+	if (top.length == 1) { /* the root */
+		return true;
+	}
+	return path.length >= top.length && memcmp(path.text, top.text, top.length) == 0 &&
+	       (path.length == top.length || path.text[top.length] == '/');
+}
+
+bool phial_cgroup_contains(const char *own, const char *other)
+{
+	struct phial_span own_rest = phial_span_of(own);
+	struct phial_span other_rest = phial_span_of(other);
+	struct phial_span own_line;
+	struct phial_span other_line;
+
+	/* The kernel writes every process's hierarchies in one order. */
+	while (phial_next_line(&own_rest, &own_line, NULL)) {
+		struct phial_span own_path;
+		struct phial_span other_path;
+		struct phial_span list;
+
+		if (!phial_next_line(&other_rest, &other_line, NULL) ||
+		    !split_line(own_line, &list, &own_path) ||
+		    !split_line(other_line, &list, &other_path)) {
+			return false;
+		}
+		size_t head = (size_t)(own_path.text - own_line.text);
+
+		if (head != (size_t)(other_path.text - other_line.text) ||
+		    memcmp(own_line.text, other_line.text, head) != 0 ||
+		    !is_below(other_path, cut_below_id(own_path))) {
+			return false;
+		}
+	}
+	return other_rest.length == 0;
+}
+
 int64_t phial_cgroup_read_limit(const char *cgroup, const char *controller)
 {
 	static const size_t root_length = sizeof("/sys/fs/cgroup") - 1;

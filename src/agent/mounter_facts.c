@@ -215,19 +215,6 @@ static struct phial_span folder_of(struct phial_span root)
 	return (struct phial_span){ root.text, slash ? (size_t)(slash - root.text) + 1 : 0 };
 }
 
-static bool find_line(const char *mounts, uint64_t mount_id, struct phial_mount_line *ret_line)
-{
-	struct phial_span rest = phial_span_of(mounts);
-	uint64_t id;
-
-	while (phial_mountinfo_next(&rest, ret_line)) {
-		if (phial_parse_u64(ret_line->id, 0, UINT64_MAX, &id) && id == mount_id) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* The root of the mount is a workload's directory by name; see that it is by number, too. */
 static enum phial_status find_workload(const struct phial_mounter_job *job,
 				       const struct phial_mount_line *grant,
@@ -309,7 +296,7 @@ static enum phial_status look_at_mounts(const struct phial_mounter_job *job,
 	}
 	const char *mounts = (const char *)text;
 
-	if (!place.is_mount_root || !find_line(mounts, place.mount_id, &grant)) {
+	if (!place.is_mount_root || !phial_mountinfo_find_line(mounts, place.mount_id, &grant)) {
 		return refuse_grant(err, "is no mount");
 	}
 	status = find_workload(job, &grant, &place, facts, err);

@@ -82,6 +82,13 @@ static const int mounter_calls[] = {
 	SCMP_SYS(prctl),
 };
 
+/* The notifier reads /proc, and signals what it holds by pidfd: by number it cannot. */
+static const int notifier_calls[] = {
+	SCMP_SYS(openat),
+	SCMP_SYS(pidfd_open),
+	SCMP_SYS(pidfd_send_signal),
+};
+
 static const uint64_t worker_key_calls[] = { KEYCTL_READ, KEYCTL_UNLINK, KEYCTL_INVALIDATE };
 static const uint64_t filler_key_calls[] = { KEYCTL_READ };
 
@@ -191,6 +198,10 @@ enum phial_status phial_filters_make(bool is_user, struct phial_filters *ret_fil
 		.calls = mounter_calls,
 		.call_count = PHIAL_COUNT(mounter_calls),
 	};
+	static const struct allow_list notifier = {
+		.calls = notifier_calls,
+		.call_count = PHIAL_COUNT(notifier_calls),
+	};
 	enum phial_status status = compile(&worker, &ret_filters->worker, err);
 
 	if (status == PHIAL_OK) {
@@ -199,7 +210,10 @@ enum phial_status phial_filters_make(bool is_user, struct phial_filters *ret_fil
 	if (status == PHIAL_OK) {
 		status = compile(&filler, &ret_filters->filler, err);
 	}
-	return status == PHIAL_OK ? compile(&mounter, &ret_filters->mounter, err) : status;
+	if (status == PHIAL_OK) {
+		status = compile(&mounter, &ret_filters->mounter, err);
+	}
+	return status == PHIAL_OK ? compile(&notifier, &ret_filters->notifier, err) : status;
 }
 
 static enum phial_status load_filter(const struct phial_filter *filter, struct phial_error *err)
@@ -354,6 +368,14 @@ enum phial_status phial_sandbox_filler(const struct phial_filter *filter, const 
 enum phial_status phial_sandbox_mounter(const struct phial_filter *filter, struct phial_error *err)
 {
 	enum phial_status status = phial_inject_cut_capabilities(err);
+
+	return status == PHIAL_OK ? load_filter(filter, err) : status;
+}
+
+enum phial_status phial_sandbox_notifier(const struct phial_filter *filter, struct phial_error *err)
+{
+	const uint64_t keep = PHIAL_CAPABILITY(CAP_KILL) | PHIAL_CAPABILITY(CAP_SYS_PTRACE);
+	enum phial_status status = phial_capabilities_keep(keep, err);
 
 	return status == PHIAL_OK ? load_filter(filter, err) : status;
 }

@@ -23,6 +23,7 @@ struct phial_filters {
 	struct phial_filter auditor;
 	struct phial_filter filler;
 	struct phial_filter mounter;
+	struct phial_filter notifier;
 };
 
 /*
@@ -64,6 +65,13 @@ PHIAL_CHECKED enum phial_status phial_sandbox_worker(const struct phial_filter *
 PHIAL_CHECKED enum phial_status phial_sandbox_filler(const struct phial_filter *filter,
 						     const char *empty_dir,
 						     struct phial_error *err);
+
+/*
+ * Turn a child into a notifier: root with KILL, and SYS_PTRACE to look at processes of others;
+ * seccomp that kills. Mustn't: tell more than one container.
+ */
+PHIAL_CHECKED enum phial_status phial_sandbox_notifier(const struct phial_filter *filter,
+						       struct phial_error *err);
 
 /*
  * Turn a child into a mounter: root with what entering and mounting need, seccomp that kills.

@@ -239,7 +239,7 @@ static void reap_children(struct supervisor *supervisor)
 			on_self_test_end(supervisor, wait_status);
 		} else {
 			(void)mounters_forget(supervisor, pid);
-		} /* a filler's end shows on its socket */
+		} /* a filler's or notifier's end shows on its socket */
 	}
 }
 
@@ -282,6 +282,9 @@ static void on_event(struct supervisor *supervisor, struct watch *watch)
 		break;
 	case WATCH_CONTAINER:
 		containers_on_exit(supervisor, (struct container *)watch);
+		break;
+	case WATCH_NOTIFIER:
+		notifiers_on_told(supervisor, (struct notifier *)watch);
 		break;
 	}
 }

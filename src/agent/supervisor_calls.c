@@ -241,6 +241,15 @@ static enum phial_status on_mounter(struct supervisor *supervisor, const void *r
 	return mounters_start(supervisor, call->pid, frame->fds[0], &supervisor->answer_fd, err);
 }
 
+static enum phial_status on_signal(struct supervisor *supervisor, const void *record,
+				   struct phial_frame *frame, struct phial_link_answer *answer,
+				   struct phial_error *err)
+{
+	(void)frame;
+	(void)answer;
+	return notifiers_tell(supervisor, record, err);
+}
+
 static enum phial_status on_reload(struct supervisor *supervisor, const void *record,
 				   struct phial_frame *frame, struct phial_link_answer *answer,
 				   struct phial_error *err)
@@ -314,6 +323,7 @@ static const struct call {
 	{ PHIAL_LINK_FATAL, sizeof(struct phial_link_fatal), 0, on_fatal },
 	{ PHIAL_LINK_PEER, sizeof(struct phial_link_process), 0, on_peer },
 	{ PHIAL_LINK_MOUNTER, sizeof(struct phial_link_process), 1, on_mounter },
+	{ PHIAL_LINK_SIGNAL, sizeof(struct phial_link_signal), 0, on_signal },
 };
 
 static bool has_right_size(const struct call *call, const struct phial_frame *frame)

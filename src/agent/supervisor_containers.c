@@ -182,9 +182,9 @@ static struct container *find(const struct supervisor *supervisor, uint64_t numb
 	return container;
 }
 
-bool containers_hold(const struct supervisor *supervisor, uint64_t number)
+struct container *containers_find(const struct supervisor *supervisor, uint64_t number)
 {
-	return find(supervisor, number) != NULL;
+	return find(supervisor, number);
 }
 
 void containers_wipe(struct supervisor *supervisor, uint64_t number)

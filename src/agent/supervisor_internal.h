@@ -10,7 +10,9 @@
 #include <phial/error.h>
 #include <phial/keys.h>
 
+#include "agent/link.h"
 #include "agent/mounter.h"
+#include "agent/notifier.h"
 #include "agent/options.h"
 #include "agent/pages.h"
 #include "agent/sandbox.h"
@@ -23,7 +25,11 @@ enum watch_kind {
 	WATCH_CALL,
 	WATCH_FILLER,
 	WATCH_CONTAINER,
+	WATCH_NOTIFIER,
 };
+
+/* Containers that are told at once; more wait. */
+#define NOTIFIERS_MAX 8
 
 struct watch {
 	enum watch_kind kind;
@@ -38,6 +44,14 @@ struct filler {
 	bool is_wiping;
 };
 
+/* A process that tells one container of its new secrets. */
+struct notifier {
+	struct watch watch;
+	pid_t pid; /* 0: free */
+	int fd;
+	struct phial_link_signal call;
+};
+
 /* A live container, or one being started. */
 struct container {
 	struct watch watch;
@@ -47,6 +61,8 @@ struct container {
 	struct filler *filler; /* working on it, or NULL */
 	bool has_exited;
 	bool must_wipe; /* as soon as no filler works on it */
+	struct phial_link_signal
+		notice; /* to be told as soon as a notifier is free; signal 0: nothing */
 	struct container *next;
 };
 
@@ -87,6 +103,7 @@ struct supervisor {
 	bool filler_is_due; /* none is idle: started when nothing else is to be done */
 	struct container *containers;
 	pid_t mounter_pids[PHIAL_MOUNTERS_MAX]; /* 0: free */
+	struct notifier notifiers[NOTIFIERS_MAX];
 	uint64_t last_number;
 	bool is_loaded;
 	bool is_stopping;
@@ -124,7 +141,7 @@ PHIAL_CHECKED enum phial_status containers_fill(struct supervisor *supervisor,
 void containers_wipe(struct supervisor *supervisor, uint64_t number);
 void containers_on_exit(struct supervisor *supervisor, struct container *container);
 void containers_on_filler(struct supervisor *supervisor, struct filler *filler);
-bool containers_hold(const struct supervisor *supervisor, uint64_t number);
+struct container *containers_find(const struct supervisor *supervisor, uint64_t number);
 
 /*
  * supervisor_mounters.c: start a mounter for the process of a pidfd. ret_fd: the worker's end of its
@@ -144,6 +161,18 @@ bool mounters_forget(struct supervisor *supervisor, pid_t pid);
 PHIAL_CHECKED enum phial_status mounters_find_peer(pid_t pid, uint64_t *ret_number,
 						   struct phial_error *err);
 
+/*
+ * supervisor_notifiers.c: tell a container, in a child; it is the worker's again with the event TOLD.
+ * A container that waits for a notifier already has the newer notice only. PHIAL_MALFORMED for a
+ * signal or a name that cannot be; PHIAL_GONE when the container is not held or has ended.
+ */
+PHIAL_CHECKED enum phial_status notifiers_tell(struct supervisor *supervisor,
+					       const struct phial_link_signal *call,
+					       struct phial_error *err);
+
+/* A notifier is done: pass on what came of it, and start the next. */
+void notifiers_on_told(struct supervisor *supervisor, struct notifier *notifier);
+
 /* child.c: what the children of the supervisor do first, and never come back from. */
 void child_run_filler(const struct supervisor *supervisor, int fd) __attribute__((noreturn));
 void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd, int audit_fd)
@@ -151,6 +180,8 @@ void child_run_worker(const struct supervisor *supervisor, int call_fd, int even
 void child_run_auditor(const struct supervisor *supervisor, int fd) __attribute__((noreturn));
 void child_run_mounter(const struct supervisor *supervisor, int fd,
 		       const struct phial_mounter_job *job) __attribute__((noreturn));
+void child_run_notifier(const struct supervisor *supervisor, int fd,
+			const struct phial_notice *notice) __attribute__((noreturn));
 void child_run_self_test(const struct supervisor *supervisor) __attribute__((noreturn));
 
 #endif

@@ -219,9 +219,28 @@ static void on_exited(struct phial_worker *worker, uint64_t held)
 	}
 }
 
+static void on_told(const struct phial_worker *worker, const struct phial_link_told *told)
+{
+	const struct phial_record *record = find_record(worker, told->number);
+	const char *whom = told->process[0] != '\0' ? told->process : "its process";
+
+	if (!record) {
+		return;
+	}
+	if (told->status == PHIAL_OK) {
+		phial_log("container %s: told %s of the new secrets (%u process%s)",
+			  record->container, whom, told->count, told->count == 1 ? "" : "es");
+	} else {
+		phial_log("container %s: %u process%s told of the new secrets (%s): %s",
+			  record->container, told->count, told->count == 1 ? "" : "es", whom,
+			  told->text);
+	}
+}
+
 union event_record {
 	struct phial_link_container container;
 	struct phial_link_result result;
+	struct phial_link_told told;
 };
 
 static void run_event(struct phial_worker *worker, const struct phial_frame *frame,
@@ -244,6 +263,9 @@ static void run_event(struct phial_worker *worker, const struct phial_frame *fra
 		break;
 	case PHIAL_LINK_EXITED:
 		on_exited(worker, record->container.number);
+		break;
+	case PHIAL_LINK_TOLD:
+		on_told(worker, &record->told);
 		break;
 	default:
 		break;

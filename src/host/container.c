@@ -60,6 +60,20 @@ bool phial_mountinfo_next(struct phial_span *rest, struct phial_mount_line *ret_
 	return false;
 }
 
+bool phial_mountinfo_find_line(const char *mountinfo, uint64_t mount_id,
+			       struct phial_mount_line *ret_line)
+{
+	struct phial_span rest = phial_span_of(mountinfo);
+	uint64_t id;
+
+	while (phial_mountinfo_next(&rest, ret_line)) {
+		if (phial_parse_u64(ret_line->id, 0, UINT64_MAX, &id) && id == mount_id) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Is this word in a list with commas? */
 static bool has_option(struct phial_span list, const char *word)
 {

@@ -83,4 +83,8 @@ struct phial_mount_line {
 /* Take the next line off a mountinfo text. Returns false at its end; odd lines are skipped. */
 bool phial_mountinfo_next(struct phial_span *rest, struct phial_mount_line *ret_line);
 
+/* Find a mount by its id in such a text. ret_line: into mountinfo. Returns false if it has none. */
+bool phial_mountinfo_find_line(const char *mountinfo, uint64_t mount_id,
+			       struct phial_mount_line *ret_line);
+
 #endif

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -99,6 +100,7 @@ static void C12_nonsense_is_refused(void **state)
 		{ PHIAL_LINK_FATAL, 1 },
 		{ PHIAL_LINK_PEER, 4 },
 		{ PHIAL_LINK_MOUNTER, sizeof(struct phial_link_process) }, /* without its pidfd */
+		{ PHIAL_LINK_SIGNAL, sizeof(struct phial_link_signal) - 8 },
 	};
 
 	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
@@ -182,6 +184,36 @@ static void C12_numbers_are_only_looked_up(void **state)
 	assert_int_equal(ask(*state, PHIAL_LINK_ALIVE, &all, sizeof(all), NULL, 0), PHIAL_OK);
 }
 
+/* Whom it is for is asked only then: none of the containers is held here. */
+static void C12_only_signals_and_names_that_can_be(void **state)
+{
+	static const struct {
+		uint32_t signal;
+		const char *process;
+		enum phial_status status;
+	} cases[] = {
+		{ SIGHUP, "", PHIAL_GONE },
+		{ 64, "Web Content", PHIAL_GONE },
+		{ 0, "", PHIAL_MALFORMED },
+		{ 65, "", PHIAL_MALFORMED },
+		{ UINT32_MAX, "", PHIAL_MALFORMED },
+		{ SIGKILL, "", PHIAL_MALFORMED },
+		{ SIGSTOP, "", PHIAL_MALFORMED },
+		{ SIGHUP, "a\nb", PHIAL_MALFORMED },
+		{ SIGHUP, "0123456789abcdef", PHIAL_MALFORMED }, /* not ended */
+	};
+
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		struct phial_link_signal call = { .number = 7, .signal = cases[i].signal };
+
+		memcpy(call.process, cases[i].process, strlen(cases[i].process));
+		if (ask(*state, PHIAL_LINK_SIGNAL, &call, sizeof(call), NULL, 0) !=
+		    cases[i].status) {
+			fail_msg("case %zu", i);
+		}
+	}
+}
+
 /* A pid alone names no process: with its start time it does. */
 static void maps_are_those_of_the_process_meant(void **state)
 {
@@ -211,6 +243,7 @@ int main(void)
 		TEST(C12_workloads_outside_their_folder_are_refused),
 		TEST(C12_only_memory_is_filled),
 		TEST(C12_numbers_are_only_looked_up),
+		TEST(C12_only_signals_and_names_that_can_be),
 		TEST(maps_are_those_of_the_process_meant),
 	};
 

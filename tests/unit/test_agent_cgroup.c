@@ -87,11 +87,52 @@ static void test_path(void **state)
 	}
 }
 
+static void test_contains(void **state)
+{
+	static const struct {
+		const char *own;
+		const char *other;
+		bool is_within;
+	} cases[] = {
+		{ "0::/a/b\n", "0::/a/b\n", true },
+		{ "0::/a/b\n", "0::/a/b/c\n", true },
+		{ "0::/a/b\n", "0::/a/bc\n", false },
+		{ "0::/a/b\n", "0::/a\n", false },
+		{ "0::/a/b\n", "0::/\n", false },
+		{ "0::/\n", "0::/a\n", true },
+		/* systemd in a container moves itself and its services below the engine's cgroup */
+		{ "0::/x/libpod-" ID ".scope/init.scope\n",
+		  "0::/x/libpod-" ID ".scope/system.slice/nginx.service\n", true },
+		{ "0::/x/libpod-" ID ".scope/init.scope\n", "0::/x/other.scope\n", false },
+		{ "0::/docker/" ID "\n", "0::/docker/" ID "0\n", false },
+		{ "0::/docker/" ID "\n", "0::/docker\n", false },
+		/* an engine in a container: the innermost id counts */
+		{ "0::/" ID "/c/" ID "/x\n", "0::/" ID "/c/" ID "/y\n", true },
+		{ "0::/" ID "/c/" ID "/x\n", "0::/" ID "/c/d\n", false },
+		/* every hierarchy */
+		{ "2:pids:/a\n1:name=systemd:/a\n", "2:pids:/a\n1:name=systemd:/a/b\n", true },
+		{ "2:pids:/a\n1:name=systemd:/a\n", "2:pids:/a\n1:name=systemd:/b\n", false },
+		{ "2:pids:/a\n1:name=systemd:/a\n", "2:pids:/b\n1:name=systemd:/a\n", false },
+		{ "2:pids:/a\n", "2:cpu:/a\n", false },
+		{ "2:pids:/a\n0::/\n", "2:pids:/a\n", false },
+		{ "2:pids:/a\n", "2:pids:/a\n0::/\n", false },
+		{ "nonsense\n", "nonsense\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		if (phial_cgroup_contains(cases[i].own, cases[i].other) != cases[i].is_within) {
+			fail_msg("%s and %s", cases[i].own, cases[i].other);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_id),
 		cmocka_unit_test(test_number),
+		cmocka_unit_test(test_contains),
 		cmocka_unit_test(test_path),
 	};
 
