@@ -18,8 +18,7 @@ seal api/token other
 # containerd gives its BinaryName no arguments: the agent is at its usual place, in this test's
 # mount namespace.
 mkdir -m 0700 "$WORK/run"
-[ -d /run/phial ] || { mkdir /run/phial && at_exit "umount -l /run/phial; rmdir /run/phial"; }
-mount --bind "$WORK/run" /run/phial || bail "no mount on /run/phial"
+own_place "$WORK/run" /run/phial
 RUN_DIR=/run/phial
 start_agent || bail "the agent does not start"
 ln -s "$RUNTIME" "$WORK/phial-runtime-crun"

@@ -14,8 +14,7 @@ make_store
 seal web/db_password "$CANARY"
 # What setup writes names no run folder: the agent is at its usual place, in this test's mounts.
 mkdir -m 0700 "$WORK/run"
-[ -d /run/phial ] || { mkdir /run/phial && at_exit "umount -l /run/phial; rmdir /run/phial"; }
-mount --bind "$WORK/run" /run/phial || bail "no mount on /run/phial"
+own_place "$WORK/run" /run/phial
 RUN_DIR=/run/phial
 start_agent || bail "the agent does not start"
 READ='sha256sum </run/secrets/db_password | cut -d" " -f1'

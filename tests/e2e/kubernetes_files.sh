@@ -97,23 +97,11 @@ done
 
 # --- a node ---------------------------------------------------------------------------------
 
-# The fixed places of a node lie below $NODE, in this test's mount namespace. An overlay makes a
-# place that the machine does not have, so that nothing is made on it.
-mkdir -p "$NODE/store" "$NODE/pins"
-place() {
-	local above=$1
-	mkdir -p "$NODE/$2"
-	while [ ! -d "$above" ]; do above=$(dirname "$above"); done
-	if [ "$above" != "$1" ]; then
-		mkdir -p "$WORK/over$above" "$WORK/over.work$above"
-		mount -t overlay overlay "$above" -o \
-			"lowerdir=$above,upperdir=$WORK/over$above,workdir=$WORK/over.work$above" &&
-			mkdir -p "$1" || return
-	fi
-	mount --bind "$NODE/$2" "$1"
-}
-place /run/phial run && place /var/lib/phial phial && place /usr/local/libexec/phial libexec ||
-	bail "the places of a node cannot be made"
+# The fixed places of a node lie below $NODE, in this test's mount namespace.
+mkdir -p "$NODE"/{store,pins,run,phial,libexec}
+own_place "$NODE/run" /run/phial
+own_place "$NODE/phial" /var/lib/phial
+own_place "$NODE/libexec" /usr/local/libexec/phial
 
 # The image, as the Containerfile makes it: phial as it is installed, and what it links.
 mkdir -p "$IMAGE"/etc/phial/{store,pins} "$IMAGE"/{run,var/lib}/phial \

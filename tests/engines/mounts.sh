@@ -22,3 +22,17 @@ own_mount_namespace() {
 	mount -t overlay overlay /etc \
 		-o "lowerdir=/etc,upperdir=$WORK/etc,workdir=$WORK/etc.work" || bail "no overlay on /etc"
 }
+
+# own_place DIR PATH: in that namespace, DIR is at a fixed PATH. An overlay makes a place that the
+# machine does not have: nothing is made on it, since others may do the same at the same time.
+own_place() {
+	local above=$2
+	while [ ! -d "$above" ]; do above=$(dirname "$above"); done
+	if [ "$above" != "$2" ]; then
+		mkdir -p "$WORK/over$above" "$WORK/over.work$above"
+		mount -t overlay overlay "$above" -o \
+			"lowerdir=$above,upperdir=$WORK/over$above,workdir=$WORK/over.work$above" &&
+			mkdir -p "$2" || bail "no place at $2"
+	fi
+	mount --bind "$1" "$2" || bail "no mount on $2"
+}
