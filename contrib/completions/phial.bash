@@ -30,7 +30,7 @@ _phial() {
 		'inspect') words='--json --help' ;;
 		'verify') words='--help' ;;
 		'ls') words='--json --store --help' ;;
-		'policy check') words='--store --help' ;;
+		'policy check') words='--json --store --help' ;;
 		'policy sign') words='--passphrase-fd --store --help' ;;
 		'status') words='--json --run-dir --help' ;;
 		'doctor') words='--json --would-start --run-dir --root --help' ;;

@@ -88,6 +88,7 @@ complete -c phial -n '__fish_seen_subcommand_from run' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from inspect' -l json
 complete -c phial -n '__fish_seen_subcommand_from ls' -l json
 complete -c phial -n '__fish_seen_subcommand_from ls' -l store -r
+complete -c phial -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from check' -l json
 complete -c phial -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from check' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from sign' -l passphrase-fd -r
 complete -c phial -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from sign' -l store -r

@@ -249,12 +249,67 @@ static void spans(void **state)
 	assert_string_equal(text, "abc");
 }
 
+static void durations(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t min_ms, max_ms;
+		bool is_good;
+		int64_t value;
+		const char *again; /* how it is written */
+	} cases[] = {
+		{ "0s", 0, 10, true, 0, "0s" },
+		{ "0d", 0, 10, true, 0, "0s" },
+		{ "250ms", 0, 1000, true, 250, "250ms" },
+		{ "1000ms", 0, 1000, true, 1000, "1s" },
+		{ "1001ms", 0, 1000, false, 0, NULL },
+		{ "90s", 0, INT64_MAX, true, 90000, "90s" },
+		{ "60m", 0, INT64_MAX, true, 3600000, "1h" },
+		{ "36h", 0, INT64_MAX, true, 129600000, "36h" },
+		{ "30d", 0, INT64_MAX, true, INT64_C(2592000000), "30d" },
+		{ "59s", 60000, INT64_MAX, false, 0, NULL },
+		{ "1m", 60000, 60000, true, 60000, "1m" },
+		{ "106751991167d", 0, INT64_MAX, true, INT64_C(9223372036828800000), NULL },
+		{ "106751991168d", 0, INT64_MAX, false, 0, NULL },
+		{ "18446744073709551615d", 0, INT64_MAX, false, 0, NULL },
+		{ "", 0, INT64_MAX, false, 0, NULL },
+		{ "s", 0, INT64_MAX, false, 0, NULL },
+		{ "60", 0, INT64_MAX, false, 0, NULL },
+		{ "01s", 0, INT64_MAX, false, 0, NULL },
+		{ "-1s", 0, INT64_MAX, false, 0, NULL },
+		{ "1.5s", 0, INT64_MAX, false, 0, NULL },
+		{ "1 s", 0, INT64_MAX, false, 0, NULL },
+		{ "1s ", 0, INT64_MAX, false, 0, NULL },
+		{ "1S", 0, INT64_MAX, false, 0, NULL },
+		{ "1w", 0, INT64_MAX, false, 0, NULL },
+		{ "1m30s", 0, INT64_MAX, false, 0, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		char again[PHIAL_DURATION_TEXT_BYTES];
+		int64_t value = 77;
+		bool is_good = phial_parse_duration(phial_span_of(cases[i].text), cases[i].min_ms,
+						    cases[i].max_ms, &value);
+
+		if (is_good != cases[i].is_good) {
+			fail_msg("\"%s\"", cases[i].text);
+		}
+		assert_int_equal(value, is_good ? cases[i].value : 77);
+		if (cases[i].again) {
+			phial_format_duration(value, again);
+			assert_string_equal(again, cases[i].again);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_in_one_form),
 		cmocka_unit_test(modes),
 		cmocka_unit_test(S10_times_in_one_form),
+		cmocka_unit_test(durations),
 		cmocka_unit_test(owners),
 		cmocka_unit_test(lines),
 		cmocka_unit_test(words),
