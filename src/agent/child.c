@@ -95,6 +95,7 @@ void child_run_worker(const struct supervisor *supervisor, int call_fd, int even
 		.options = supervisor->options,
 		.host_key = supervisor->host_key,
 		.boot_id = supervisor->boot_id,
+		.began = supervisor->began,
 		.mount_kind = supervisor->mount_kind,
 		.restarts = supervisor->worker_restarts,
 	};

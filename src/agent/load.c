@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <phial/sealed.h>
 
@@ -80,7 +79,7 @@ static enum phial_status check_header(const struct load *load, const struct phia
 {
 	int64_t now_s = phial_worker_now_s(load->worker);
 	/* Not from now_s: files made ahead of time would move it on, a day with each. */
-	int64_t latest_s = (int64_t)time(NULL) + FUTURE_MAX_S;
+	int64_t latest_s = phial_clock_own_s(&load->worker->clock) + FUTURE_MAX_S;
 
 	if (strcmp(header->name, entry->name) != 0) {
 		return phial_fail(err, PHIAL_BAD_NAME, 0,
@@ -167,8 +166,8 @@ static enum phial_status load_file(struct load *load, struct phial_entry *entry,
 		status =
 			phial_marks_check(worker->marks, entry->name, header->version, digest, err);
 	}
-	if (status == PHIAL_OK && header->created_s > worker->clock_floor_s) {
-		worker->clock_floor_s = header->created_s;
+	if (status == PHIAL_OK) {
+		phial_clock_raise(&worker->clock, header->created_s);
 	}
 	if (status == PHIAL_OK && !is_same) {
 		status = open_and_add(load, entry, sealed, digest, err);
@@ -493,6 +492,8 @@ void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd)
 	ensure_workloads(worker);
 	worker->loaded_at_s = phial_worker_now_s(worker);
 	worker->is_loaded = true;
+	/* What was refused now because it has expired must not be good for the next agent. */
+	phial_clock_save(&worker->clock);
 	log_summary(worker, &load);
 	free_load(&load);
 }

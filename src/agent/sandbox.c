@@ -50,9 +50,10 @@ static const int common_calls[] = {
 
 /* The worker serves clients, and writes marks and records below its state directory. */
 static const int worker_calls[] = {
-	SCMP_SYS(accept4),   SCMP_SYS(getsockopt), SCMP_SYS(openat),	 SCMP_SYS(fsync),
-	SCMP_SYS(fdatasync), SCMP_SYS(ftruncate),  SCMP_SYS(readlinkat), SCMP_SYS(sysinfo),
-	SCMP_SYS(fchmod),    SCMP_SYS(fstatfs),
+	SCMP_SYS(accept4),    SCMP_SYS(getsockopt),	SCMP_SYS(openat),
+	SCMP_SYS(fsync),      SCMP_SYS(fdatasync),	SCMP_SYS(ftruncate),
+	SCMP_SYS(readlinkat), SCMP_SYS(sysinfo),	SCMP_SYS(fchmod),
+	SCMP_SYS(fstatfs),    SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
 };
 
 /* The auditor writes files below one directory. */

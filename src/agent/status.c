@@ -292,6 +292,7 @@ static enum phial_status make_document(const struct phial_worker *worker, char *
 	phial_json_add_string(agent, "run_dir", worker->start->options->run_dir);
 	phial_json_add_integer(agent, "worker_restarts", worker->start->restarts);
 	add_time(agent, "now", phial_worker_now_s(worker));
+	phial_json_add_integer(agent, "clock_ahead_s", phial_clock_ahead_s(&worker->clock));
 	add_kernel(root, worker);
 	add_weaker(root, worker);
 	add_store(root, worker);

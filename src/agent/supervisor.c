@@ -409,6 +409,7 @@ enum phial_status phial_supervisor_run(const struct phial_agent_options *options
 {
 	struct supervisor supervisor = {
 		.options = options,
+		.began = phial_clock_read(),
 		.lock_fd = -1,
 		.run_fd = -1,
 		.workload_fd = -1,

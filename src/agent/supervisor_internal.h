@@ -10,6 +10,7 @@
 #include <phial/error.h>
 #include <phial/keys.h>
 
+#include "agent/clock.h"
 #include "agent/link.h"
 #include "agent/mounter.h"
 #include "agent/notifier.h"
@@ -73,6 +74,7 @@ struct supervisor {
 	char host_key[PHIAL_RECIPIENT_TEXT_BYTES];
 	char empty_dir[4096];
 	char boot_id[37];
+	struct phial_clock_point began;
 	enum phial_mount_kind mount_kind; /* that this kernel gives */
 	int lock_fd;
 	int run_fd;	 /* RUN_DIR */

@@ -29,6 +29,8 @@ enum poll_slot {
 	SLOT_ADMIN,
 	SLOT_HOOK,
 	SLOT_AUDIT,
+	SLOT_ALARM,
+	SLOT_CLOCK,
 	SLOT_CLIENTS,
 	SLOT_CALLERS = SLOT_CLIENTS + PHIAL_CLIENTS_MAX + PHIAL_MOUNTERS_MAX,
 	SLOT_COUNT = SLOT_CALLERS + 1 + PHIAL_CALLERS_MAX,
@@ -44,53 +46,31 @@ int64_t phial_worker_clock_ms(void)
 
 int64_t phial_worker_now_s(const struct phial_worker *worker)
 {
-	int64_t now_s = (int64_t)time(NULL);
-
-	/* A clock that was set back must not make expired secrets good again. */
-	return now_s > worker->clock_floor_s ? now_s : worker->clock_floor_s;
+	return phial_clock_now_s(&worker->clock);
 }
 
 /* --- start ------------------------------------------------------------------------------ */
 
-/*
- * Whether an earlier agent left this file. When it was written last is a time that has passed: an
- * expired secret must not come back with a clock that is set back while no agent runs.
- */
-static bool look_at_state(struct phial_worker *worker, const char *name)
-{
-	struct stat status;
-
-	if (fstatat(worker->start->state_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
-		return false;
-	}
-	if (status.st_mtim.tv_sec > worker->clock_floor_s) {
-		worker->clock_floor_s = status.st_mtim.tv_sec;
-	}
-	return true;
-}
-
 static enum phial_status open_state(struct phial_worker *worker, struct phial_error *err)
 {
 	/* Records are made together with the marks: those alone mean that marks were removed. */
-	bool is_first_start = !look_at_state(worker, "containers");
+	struct stat records;
+	bool is_first_start =
+		fstatat(worker->start->state_fd, "containers", &records, AT_SYMLINK_NOFOLLOW) != 0;
+	/* Before anything is written there: the last time that somebody did says how late it is. */
+	enum phial_status status = phial_clock_open(worker->start->state_fd, &worker->start->began,
+						    &worker->clock, err);
 
-	(void)look_at_state(worker, PHIAL_MARKS_FILE); /* that it is missing is told below */
-	enum phial_status status =
-		phial_marks_open(worker->start->state_fd, is_first_start, &worker->marks, err);
-
+	if (status == PHIAL_OK) {
+		status = phial_marks_open(worker->start->state_fd, is_first_start, &worker->marks,
+					  err);
+	}
 	if (status == PHIAL_OK) {
 		status = phial_records_open(worker->start->state_fd, &worker->records, err);
 	}
-	if (status != PHIAL_OK) {
-		return phial_fail_prefix(err, "state directory %s",
-					 worker->start->options->state_dir);
-	}
-	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
-		if (r->started_s > worker->clock_floor_s) {
-			worker->clock_floor_s = r->started_s;
-		}
-	}
-	return PHIAL_OK;
+	return status == PHIAL_OK ? PHIAL_OK
+				  : phial_fail_prefix(err, "state directory %s",
+						      worker->start->options->state_dir);
 }
 
 static enum phial_status take_up_ring(struct phial_worker *worker, struct phial_error *err)
@@ -391,6 +371,13 @@ static void end_late_clients(struct phial_worker *worker)
 
 /* --- the loop --------------------------------------------------------------------------- */
 
+/* Returns at which boot time, in milliseconds, there will be more to do, or -1. */
+static int64_t run_what_is_due(struct phial_worker *worker)
+{
+	(void)phial_clock_look(&worker->clock);
+	return -1;
+}
+
 /* Fill the poll set; slots of no interest get -1. Returns the time to the next deadline. */
 static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SLOT_COUNT])
 {
@@ -418,6 +405,8 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 		(struct pollfd){ may_accept && worker->is_serving ? worker->start->hook_fd : -1,
 				 POLLIN, 0 };
 	set[SLOT_AUDIT] = (struct pollfd){ worker->start->audit_fd, POLLIN, 0 };
+	set[SLOT_ALARM] = (struct pollfd){ worker->clock.alarm_fd, POLLIN, 0 };
+	set[SLOT_CLOCK] = (struct pollfd){ worker->clock.change_fd, POLLIN, 0 };
 	phial_init_door_prepare(worker, worker->is_loaded && worker->is_serving, set + SLOT_CALLERS,
 				&wait_ms);
 	int64_t gap_ms = phial_audit_flush(worker);
@@ -428,6 +417,9 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 static bool serve_once(struct phial_worker *worker)
 {
 	static struct pollfd set[SLOT_COUNT];
+
+	/* What has a time of day has an alarm: poll(2)'s own time stands still in suspend. */
+	phial_clock_set_alarm(&worker->clock, run_what_is_due(worker));
 	int wait_ms = prepare_poll(worker, set);
 
 	if (poll(set, SLOT_COUNT, wait_ms) < 0 && errno != EINTR) {

@@ -13,6 +13,7 @@
 #include <phial/error.h>
 
 #include "agent/audit.h"
+#include "agent/clock.h"
 #include "agent/index.h"
 #include "agent/mounter.h"
 #include "agent/options.h"
@@ -46,6 +47,7 @@ struct phial_worker_start {
 	const struct phial_agent_options *options;
 	const char *host_key;
 	const char *boot_id;
+	struct phial_clock_point began;	  /* when the agent did */
 	enum phial_mount_kind mount_kind; /* that this kernel gives */
 	unsigned int restarts;
 };
@@ -134,7 +136,7 @@ struct phial_worker {
 	char store_problem[PHIAL_ERROR_TEXT_BYTES]; /* empty: the last load found the store good */
 	char **file_problems;			    /* files that cannot be a secret */
 	size_t file_problem_count;
-	int64_t clock_floor_s; /* it is at least this late, whatever the clock says */
+	struct phial_clock clock;
 	int64_t loaded_at_s;
 	bool is_serving;
 	bool is_loaded;

@@ -162,6 +162,25 @@ void phial_format_duration(int64_t duration_ms, char ret_text[PHIAL_DURATION_TEX
 		       units[unit].name);
 }
 
+void phial_format_span(int64_t seconds, char ret_text[PHIAL_DURATION_TEXT_BYTES])
+{
+	static const struct {
+		int64_t unit_s;
+		char letter;
+	} spans[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' } };
+	int64_t length = seconds < 0 ? -seconds : seconds;
+
+	for (size_t i = 0; i < PHIAL_COUNT(spans); i++) {
+		/* Two of a unit at least: "47h" says more than "1d". */
+		if (length >= 2 * spans[i].unit_s) {
+			(void)snprintf(ret_text, PHIAL_DURATION_TEXT_BYTES, "%" PRId64 "%c",
+				       length / spans[i].unit_s, spans[i].letter);
+			return;
+		}
+	}
+	(void)snprintf(ret_text, PHIAL_DURATION_TEXT_BYTES, "%" PRId64 "s", length);
+}
+
 bool phial_parse_owner(struct phial_span span, uint32_t *ret_uid, uint32_t *ret_gid)
 {
 	const char *colon = memchr(span.text, ':', span.length);

@@ -48,6 +48,9 @@ bool phial_parse_duration(struct phial_span span, int64_t min_ms, int64_t max_ms
 /* Write it with its NUL, in the largest unit that is exact. duration_ms: not negative (asserted). */
 void phial_format_duration(int64_t duration_ms, char ret_text[PHIAL_DURATION_TEXT_BYTES]);
 
+/* Write roughly how long: "42s", "17m", "5h", "89d" with its NUL. seconds: a sign is dropped. */
+void phial_format_span(int64_t seconds, char ret_text[PHIAL_DURATION_TEXT_BYTES]);
+
 /*
  * Parse "UID:GID" in decimal, each 0 to 2^32 - 2. Returns false for anything else.
  */

@@ -31,25 +31,6 @@ int64_t phial_cli_now_s(void)
 	return (int64_t)(phial_cli_now_ms() / 1000);
 }
 
-void phial_cli_format_span(int64_t seconds, char ret_text[PHIAL_CLI_SPAN_TEXT_BYTES])
-{
-	static const struct {
-		int64_t unit_s;
-		char letter;
-	} units[] = { { DAY_S, 'd' }, { HOUR_S, 'h' }, { MINUTE_S, 'm' } };
-	int64_t length = seconds < 0 ? -seconds : seconds;
-
-	for (size_t i = 0; i < PHIAL_COUNT(units); i++) {
-		/* Two of a unit at least: "47h" says more than "1d". */
-		if (length >= 2 * units[i].unit_s) {
-			(void)snprintf(ret_text, PHIAL_CLI_SPAN_TEXT_BYTES, "%" PRId64 "%c",
-				       length / units[i].unit_s, units[i].letter);
-			return;
-		}
-	}
-	(void)snprintf(ret_text, PHIAL_CLI_SPAN_TEXT_BYTES, "%" PRId64 "s", length);
-}
-
 /* "+90d" into seconds; sign: what it must begin with. */
 static bool parse_span(struct phial_span span, const char *sign, int64_t *ret_seconds)
 {

@@ -12,16 +12,12 @@
 
 #include "json/json.h"
 
-#define PHIAL_CLI_SPAN_TEXT_BYTES  24
 #define PHIAL_CLI_OWNER_TEXT_BYTES 24
 #define PHIAL_CLI_COLUMNS_MAX	   8
 
 /* Now, in milliseconds and in seconds since 1970. */
 uint64_t phial_cli_now_ms(void);
 int64_t phial_cli_now_s(void);
-
-/* "42s", "17m", "5h", "89d" for a number of seconds; its sign is dropped. */
-void phial_cli_format_span(int64_t seconds, char ret_text[PHIAL_CLI_SPAN_TEXT_BYTES]);
 
 /*
  * Parse --not-after: "2027-02-19T00:00:00Z", "2027-02-19" (its beginning, UTC), or "+90d", "+12h",

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/parse.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/format.h"
@@ -35,13 +36,13 @@ static void signer_text(const struct phial_cli_store *store,
 }
 
 static void expiry_text(const struct phial_sealed_header *header,
-			char ret_text[PHIAL_CLI_SPAN_TEXT_BYTES + 8])
+			char ret_text[PHIAL_DURATION_TEXT_BYTES + 8])
 {
-	char span[PHIAL_CLI_SPAN_TEXT_BYTES];
+	char span[PHIAL_DURATION_TEXT_BYTES];
 	int64_t left_s = header->not_after_s - phial_cli_now_s();
 
-	phial_cli_format_span(left_s, span);
-	(void)snprintf(ret_text, PHIAL_CLI_SPAN_TEXT_BYTES + 8, "%s%s",
+	phial_format_span(left_s, span);
+	(void)snprintf(ret_text, PHIAL_DURATION_TEXT_BYTES + 8, "%s%s",
 		       header->not_after_s == 0 ? "never"
 		       : left_s > 0		? "in "
 						: "EXPIRED",
@@ -53,12 +54,12 @@ static void add_row(struct phial_cli_table *table, const struct phial_cli_store 
 {
 	phial_auto_text struct phial_text recipients = { .max = PHIAL_SEALED_HEADER_MAX_BYTES };
 	char version[24];
-	char age[PHIAL_CLI_SPAN_TEXT_BYTES];
-	char expiry[PHIAL_CLI_SPAN_TEXT_BYTES + 8];
+	char age[PHIAL_DURATION_TEXT_BYTES];
+	char expiry[PHIAL_DURATION_TEXT_BYTES + 8];
 	char signer[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
 
 	(void)snprintf(version, sizeof(version), "%" PRIu64, header->version);
-	phial_cli_format_span(phial_cli_now_s() - header->created_s, age);
+	phial_format_span(phial_cli_now_s() - header->created_s, age);
 	expiry_text(header, expiry);
 	signer_text(store, header, signer);
 	for (size_t i = 0; i < header->recipient_count; i++) {

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "cli/format.h"
 
 /* 2026-11-21T22:30:00Z */
@@ -83,11 +84,11 @@ static void test_span(void **state)
 		{ 7776000, "90d" },
 		{ INT64_C(253402300799), "2932896d" },
 	};
-	char text[PHIAL_CLI_SPAN_TEXT_BYTES];
+	char text[PHIAL_DURATION_TEXT_BYTES];
 
 	(void)state;
 	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
-		phial_cli_format_span(cases[i].seconds, text);
+		phial_format_span(cases[i].seconds, text);
 		assert_string_equal(text, cases[i].text);
 	}
 }
