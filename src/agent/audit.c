@@ -58,10 +58,10 @@ static void set_text(char *to, size_t to_bytes, const char *text)
 	(void)snprintf(to, to_bytes, "%s", text ? text : "");
 }
 
+/* --audit=drop: nothing waits for the log. */
 static bool drops(const struct phial_worker *worker)
 {
-	(void)worker;
-	return false;
+	return worker->start->options->audit_drops;
 }
 
 /* Whom the kernel named as the one at the other end. */
@@ -121,10 +121,14 @@ enum phial_status phial_audit_release(struct phial_worker *worker, struct phial_
 				   record->releases[sent + i].version);
 		}
 		status = send_message(worker, &message, err);
-		client->audit_left += status == PHIAL_OK;
+		client->audit_left += status == PHIAL_OK && !drops(worker);
 		sent += count;
 	}
 	client->audit_last = worker->audit.last_request;
+	if (status != PHIAL_OK && drops(worker)) {
+		worker->audit.suppressed++;
+		return PHIAL_OK;
+	}
 	return status;
 }
 
@@ -229,7 +233,8 @@ int phial_audit_flush(struct phial_worker *worker)
 	}
 	worker->audit.tokens--;
 	gap.lost = worker->audit.suppressed;
-	set_text(gap.reason, sizeof(gap.reason), "too many refusals at once");
+	set_text(gap.reason, sizeof(gap.reason),
+		 "too many refusals at once, or the log did not keep up");
 	worker->audit.suppressed = 0;
 	send_entry(worker, &gap);
 	return worker->audit.suppressed > 0 ? TOKEN_MS : -1;
@@ -320,6 +325,9 @@ static void note_answer(struct phial_worker_audit *audit, const struct phial_aud
 	audit->head = done->head;
 	audit->lost = done->lost;
 	memcpy(audit->problem, done->text, sizeof(audit->problem));
+	audit->copy_lost = done->copy_lost;
+	set_text(audit->copy_problem, sizeof(audit->copy_problem),
+		 done->copy_error != 0 ? strerror(done->copy_error) : "");
 	if (done->status != PHIAL_OK) {
 		audit->last_failed = done->request;
 		audit->failed_status = (enum phial_status)done->status;

@@ -20,7 +20,9 @@ struct phial_worker_audit {
 	uint64_t last_request;
 	struct phial_audit_head head;
 	uint64_t lost;
-	uint64_t last_failed; /* the request whose answer was bad last, or 0 */
+	uint64_t copy_lost;	/* entries that did not go to syslog */
+	char copy_problem[128]; /* why the last one did not; empty: it went */
+	uint64_t last_failed;	/* the request whose answer was bad last, or 0 */
 	enum phial_status failed_status;
 	char failed_text[PHIAL_ERROR_TEXT_BYTES];
 	char problem[PHIAL_ERROR_TEXT_BYTES]; /* empty: the last answer was good */
@@ -32,8 +34,8 @@ struct phial_worker_audit {
 
 /*
  * Send the entries of a release: what a client's record says. They are durable when
- * client->audit_left is 0 again. Returns PHIAL_OK; PHIAL_SYSTEM when the auditor has no room: then
- * the container must be refused.
+ * client->audit_left is 0 again; with --audit=drop it is 0 at once. Returns PHIAL_OK; PHIAL_SYSTEM when
+ * the auditor has no room: then the container must be refused.
  */
 PHIAL_CHECKED enum phial_status phial_audit_release(struct phial_worker *worker,
 						    struct phial_client *client,

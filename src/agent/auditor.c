@@ -6,11 +6,13 @@
 #include "agent/auditor.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/log.h"
+#include "agent/syslog.h"
 #include "base/cleanup.h"
 
 /* The most entries of one write. */
@@ -23,15 +25,17 @@ struct message {
 };
 
 struct auditor {
-	int fd;
-	int dir_fd;
-	const struct phial_audit_options *options;
+	const struct phial_auditor_start *start;
+	struct phial_audit_options options;
 	struct phial_audit_writer *writer; /* NULL: the log could not be opened yet */
 	struct message messages[TOGETHER_MAX];
 	struct phial_audit_secret secrets[TOGETHER_MAX][PHIAL_AUDITOR_SECRETS_MAX];
 	struct phial_audit_entry entries[TOGETHER_MAX];
 	size_t count;
-	enum phial_status last_status; /* a failure is logged once, not for each entry */
+	uint64_t unopened_lost;		      /* entries that came while there was no writer */
+	char problem[PHIAL_ERROR_TEXT_BYTES]; /* why entries are lost; empty: none are */
+	uint64_t copy_lost;
+	int copy_error;
 };
 
 static const char *text_or_null(char *text, size_t text_bytes)
@@ -76,15 +80,15 @@ static bool take_entry(struct auditor *auditor, size_t index, const struct phial
 /* Wait for an entry and take those that wait behind it. Returns false when the worker is gone. */
 static bool receive(struct auditor *auditor)
 {
-	struct pollfd waiting = { auditor->fd, POLLIN, 0 };
+	struct pollfd waiting = { auditor->start->fd, POLLIN, 0 };
 
 	auditor->count = 0;
 	do {
 		struct message *message = &auditor->messages[auditor->count];
 		struct phial_frame frame;
 
-		if (phial_frame_receive(auditor->fd, message, sizeof(*message), &frame, NULL) !=
-		    PHIAL_OK) {
+		if (phial_frame_receive(auditor->start->fd, message, sizeof(*message), &frame,
+					NULL) != PHIAL_OK) {
 			return false;
 		}
 		phial_frame_close_fds(&frame);
@@ -97,34 +101,87 @@ static bool receive(struct auditor *auditor)
 	return true;
 }
 
-static enum phial_status append(struct auditor *auditor, const struct phial_audit_entry *entries,
-				size_t count, struct phial_error *err)
-{
-	enum phial_status status = PHIAL_OK;
+/* --- the copy -------------------------------------------------------------------------- */
 
-	if (!auditor->writer) {
-		status = phial_audit_writer_open(auditor->dir_fd, auditor->options,
-						 &auditor->writer, err);
+/* A line that is durable also goes to syslog, behind the head that it is. */
+static void copy_line(void *context, const struct phial_audit_head *head, struct phial_span line)
+{
+	struct auditor *auditor = context;
+	char text[PHIAL_SYSLOG_TEXT_BYTES + 2];
+	int length = snprintf(text, sizeof(text), "head %" PRIu64 ":%s %.*s", head->seq, head->hash,
+			      (int)line.length - 1, line.text);
+	struct phial_span whole = { text, (size_t)length < sizeof(text) ? (size_t)length
+									: sizeof(text) - 1 };
+	int error = auditor->start->copy_fd < 0 ? ENOTCONN
+						: phial_syslog_send(auditor->start->copy_fd, whole);
+
+	auditor->copy_lost += error != 0;
+	if ((error != 0) != (auditor->copy_error != 0)) {
+		phial_log("audit entries %s: %s",
+			  error != 0 ? "do not go to syslog" : "go to syslog again",
+			  error != 0 ? strerror(error)
+				     : "what was lost is counted in phial status");
 	}
-	if (status == PHIAL_OK) {
-		status = phial_audit_append(auditor->writer, entries, count, err);
+	auditor->copy_error = error;
+}
+
+/* --- the log ----------------------------------------------------------------------------- */
+
+static enum phial_status open_writer(struct auditor *auditor, struct phial_error *err)
+{
+	enum phial_status status =
+		phial_audit_writer_open(auditor->start->dir_fd, &auditor->options, &auditor->writer,
+					err);
+
+	if (status == PHIAL_OK && auditor->unopened_lost > 0) {
+		phial_audit_writer_add_lost(auditor->writer, auditor->unopened_lost,
+					    auditor->problem);
+		auditor->unopened_lost = 0;
 	}
-	if (status != PHIAL_OK && auditor->last_status == PHIAL_OK) {
-		phial_log("the audit log cannot be written, releases are refused: %s", err->text);
-	} else if (status == PHIAL_OK && auditor->last_status != PHIAL_OK) {
-		phial_log("the audit log can be written again");
-	}
-	auditor->last_status = status;
 	return status;
 }
 
-static enum phial_status answer(const struct auditor *auditor, enum phial_status status,
-				const char *text)
+/* One line when entries begin to be lost, and one when none are any more. */
+static void set_problem(struct auditor *auditor, const char *problem)
 {
-	struct phial_auditor_done done = { .status = status };
+	bool drops = auditor->options.drops;
+
+	if (problem[0] != '\0' && auditor->problem[0] == '\0') {
+		phial_log("the audit log cannot be written, releases %s: %s",
+			  drops ? "go on without an entry (--audit=drop)" : "are refused", problem);
+	} else if (problem[0] == '\0' && auditor->problem[0] != '\0') {
+		phial_log("the audit log can be written again");
+	}
+	(void)snprintf(auditor->problem, sizeof(auditor->problem), "%s", problem);
+}
+
+static enum phial_status append(struct auditor *auditor, const struct phial_audit_entry *entries,
+				size_t count)
+{
+	struct phial_error err = { .status = PHIAL_OK };
+	enum phial_status status = auditor->writer ? PHIAL_OK : open_writer(auditor, &err);
+
+	if (!auditor->writer) {
+		auditor->unopened_lost += count;
+		set_problem(auditor, err.text);
+		return auditor->options.drops ? PHIAL_OK : status;
+	}
+	status = phial_audit_append(auditor->writer, entries, count, &err);
+	set_problem(auditor, phial_audit_writer_lost_reason(auditor->writer));
+	return status;
+}
+
+static enum phial_status answer(const struct auditor *auditor, enum phial_status status)
+{
+	struct phial_auditor_done done = {
+		.status = status,
+		.lost = auditor->unopened_lost,
+		.copy_lost = auditor->copy_lost,
+		.copy_error = auditor->copy_error,
+	};
 	enum phial_status sent = PHIAL_OK;
 
-	(void)snprintf(done.text, sizeof(done.text), "%s", text);
+	memcpy(done.text, auditor->problem, sizeof(done.text));
 	if (auditor->writer) {
 		done.head = *phial_audit_writer_head(auditor->writer);
 		done.lost = phial_audit_writer_lost(auditor->writer);
@@ -132,31 +189,34 @@ static enum phial_status answer(const struct auditor *auditor, enum phial_status
 	for (size_t i = 0; sent == PHIAL_OK && i < auditor->count; i++) {
 		done.request = auditor->messages[i].entry.request;
 		done.first = auditor->messages[i].entry.first;
-		sent = phial_frame_send(auditor->fd, PHIAL_AUDITOR_DONE, &done, sizeof(done), NULL,
-					0, NULL);
+		sent = phial_frame_send(auditor->start->fd, PHIAL_AUDITOR_DONE, &done, sizeof(done),
+					NULL, 0, NULL);
 	}
 	return sent;
 }
 
-enum phial_status phial_auditor_run(int fd, int dir_fd, const struct phial_audit_options *options)
+enum phial_status phial_auditor_run(const struct phial_auditor_start *start)
 {
 	static const struct phial_audit_entry end = {
 		.kind = PHIAL_AUDIT_STOP,
 		.reason = "the worker ended",
 	};
 	static struct auditor auditor;
-	struct phial_error err = { .status = PHIAL_OK };
 
-	auditor = (struct auditor){ .fd = fd, .dir_fd = dir_fd, .options = options };
+	auditor.start = start;
+	auditor.options = start->log;
+	if (start->copies) {
+		auditor.options.written_fn = copy_line;
+		auditor.options.context = &auditor;
+	}
 	while (receive(&auditor)) {
-		err.text[0] = '\0';
-		enum phial_status status = append(&auditor, auditor.entries, auditor.count, &err);
+		enum phial_status status = append(&auditor, auditor.entries, auditor.count);
 
-		if (answer(&auditor, status, err.text) != PHIAL_OK) {
+		if (answer(&auditor, status) != PHIAL_OK) {
 			break;
 		}
 	}
-	enum phial_status status = append(&auditor, &end, 1, &err);
+	enum phial_status status = append(&auditor, &end, 1);
 
 	phial_audit_writer_close(auditor.writer);
 	return status;

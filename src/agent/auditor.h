@@ -7,6 +7,7 @@
 #ifndef PHIAL_AGENT_AUDITOR_H
 #define PHIAL_AGENT_AUDITOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <phial/error.h>
@@ -56,18 +57,29 @@ _Static_assert(sizeof(struct phial_auditor_entry) +
 
 struct phial_auditor_done {
 	uint64_t request;
-	uint64_t first; /* as the entry said */
-	uint64_t lost;	/* entries not written and not yet told by a gap */
+	uint64_t first;	    /* as the entry said */
+	uint64_t lost;	    /* entries not written and not yet told by a gap */
+	uint64_t copy_lost; /* entries that did not go to syslog since the auditor began */
 	struct phial_audit_head head;
-	uint32_t status; /* enum phial_status */
-	char text[PHIAL_ERROR_TEXT_BYTES];
+	uint32_t status;		   /* enum phial_status */
+	int32_t copy_error;		   /* errno of the last one that did not go; 0: it went */
+	char text[PHIAL_ERROR_TEXT_BYTES]; /* why entries are lost, or empty */
+};
+
+/* What an auditor is born with; all stays the caller's. */
+struct phial_auditor_start {
+	int fd;	     /* to the worker */
+	int dir_fd;  /* the log's directory */
+	int copy_fd; /* of phial_syslog_connect(), or -1 */
+	bool copies; /* to syslog: without a copy_fd each entry counts as lost there */
+	struct phial_audit_options log;
 };
 
 /*
  * Write what comes on fd until the worker is gone, then an entry that says so. Called in the child,
- * sandboxed. dir_fd: the log's directory. Returns the exit status. A log that cannot be opened or
+ * sandboxed. Returns the exit status. A log that cannot be opened or
  * written to is the answer to each entry, and tried again with the next.
  */
-enum phial_status phial_auditor_run(int fd, int dir_fd, const struct phial_audit_options *options);
+enum phial_status phial_auditor_run(const struct phial_auditor_start *start);
 
 #endif

@@ -15,6 +15,7 @@
 #include "agent/filler.h"
 #include "agent/log.h"
 #include "agent/notifier.h"
+#include "agent/syslog.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
@@ -116,17 +117,30 @@ void child_run_auditor(const struct supervisor *supervisor, int fd)
 {
 	struct phial_error err;
 	const int keep[] = { fd, supervisor->audit_fd };
-	const struct phial_audit_options options = {
-		.host = supervisor->host_key,
-		.boot = supervisor->boot_id,
-		.file_max_bytes = AUDIT_FILE_BYTES,
-		.files_max = AUDIT_FILES,
+	struct phial_auditor_start start = {
+		.fd = fd,
+		.dir_fd = supervisor->audit_fd,
+		.copy_fd = -1,
+		.copies = supervisor->options->audit_copy != NULL,
+		.log = {
+			.host = supervisor->host_key,
+			.boot = supervisor->boot_id,
+			.file_max_bytes = AUDIT_FILE_BYTES,
+			.files_max = AUDIT_FILES,
+			.drops = supervisor->options->audit_drops,
+		},
 	};
 	int32_t ring;
 	enum phial_status status = begin(keep, PHIAL_COUNT(keep), &err);
 
 	if (status == PHIAL_OK) {
 		status = phial_keyring_join(&ring, &err);
+	}
+	/* The log is whole without its copy: that there is none is told, and nothing is refused. */
+	if (status == PHIAL_OK && start.copies &&
+	    phial_syslog_connect(supervisor->options->audit_copy, &start.copy_fd, &err) !=
+		    PHIAL_OK) {
+		phial_log("the audit log is not copied to syslog: %s", err.text);
 	}
 	if (status == PHIAL_OK) {
 		(void)munmap(supervisor->pages.bytes, supervisor->pages.length);
@@ -137,7 +151,7 @@ void child_run_auditor(const struct supervisor *supervisor, int fd)
 	if (status != PHIAL_OK) {
 		end_badly("auditor", &err);
 	}
-	_exit((int)phial_auditor_run(fd, supervisor->audit_fd, &options));
+	_exit((int)phial_auditor_run(&start));
 }
 
 void child_run_mounter(const struct supervisor *supervisor, int fd,

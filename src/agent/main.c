@@ -26,6 +26,9 @@ static const char help_text[] =
 	"  --worker-user NAME  whom the worker runs as (phial)\n"
 	"  --cdi FILE          the CDI file, kept if it is there (/etc/cdi/phial.json)\n"
 	"  --boot-dir DIR      a copy of the workload directories, to be there at the next boot\n"
+	"  --audit=refuse      what cannot be written to the audit log is not released (default)\n"
+	"  --audit=drop        it is released, and counted as a gap\n"
+	"  --audit-copy=syslog a copy of each entry to syslog or journald; or a socket's path\n"
 	"  --help, --version\n";
 
 int main(int argc, char **argv)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/syslog.h"
 #include "agent/user.h"
 #include "base/parse.h"
 
@@ -34,6 +35,8 @@ enum option_code {
 	OPTION_CDI,
 	OPTION_BOOT_DIR,
 	OPTION_PASSPHRASE_FD,
+	OPTION_AUDIT,
+	OPTION_AUDIT_COPY,
 };
 
 static const struct option long_options[] = {
@@ -47,6 +50,8 @@ static const struct option long_options[] = {
 	{ "cdi", required_argument, NULL, OPTION_CDI },
 	{ "boot-dir", required_argument, NULL, OPTION_BOOT_DIR },
 	{ "passphrase-fd", required_argument, NULL, OPTION_PASSPHRASE_FD },
+	{ "audit", required_argument, NULL, OPTION_AUDIT },
+	{ "audit-copy", required_argument, NULL, OPTION_AUDIT_COPY },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -99,6 +104,12 @@ static bool take_option(int code, struct phial_agent_options *options)
 		}
 		options->passphrase_fd = (int)number;
 		return true;
+	case OPTION_AUDIT:
+		options->audit_drops = strcmp(optarg, "drop") == 0;
+		return options->audit_drops || strcmp(optarg, "refuse") == 0;
+	case OPTION_AUDIT_COPY:
+		options->audit_copy = strcmp(optarg, "syslog") == 0 ? PHIAL_SYSLOG_PATH : optarg;
+		return options->audit_copy[0] == '/';
 	case 'h':
 		options->wants_help = true;
 		return true;

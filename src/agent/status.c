@@ -25,6 +25,15 @@
 
 #define REASON_MAX_BYTES ((size_t)4096)
 
+static void add_text_or_null(struct phial_json *parent, const char *key, const char *text)
+{
+	if (text[0] != '\0') {
+		phial_json_add_string(parent, key, text);
+	} else {
+		phial_json_add_null(parent, key);
+	}
+}
+
 static void add_time(struct phial_json *parent, const char *key, int64_t seconds)
 {
 	char text[PHIAL_TIME_TEXT_BYTES];
@@ -82,6 +91,11 @@ static void add_weaker(struct phial_json *root, const struct phial_worker *worke
 				      "no memfd_secret: secrets on their way into the keyring are "
 				      "in locked memory that the kernel maps");
 	}
+	if (options->audit_drops) {
+		phial_json_add_string(weaker, NULL,
+				      "--audit=drop: secrets are released without waiting for the "
+				      "audit log, also when it cannot be written");
+	}
 	for (size_t i = 0; options->is_user && i < PHIAL_COUNT(of_user); i++) {
 		phial_json_add_string(weaker, NULL, of_user[i]);
 	}
@@ -104,11 +118,7 @@ static void add_store(struct phial_json *root, const struct phial_worker *worker
 	phial_json_add_integer(store, "signers_serial", trust ? (int64_t)trust->signers.serial : 0);
 	phial_json_add_integer(store, "policy_serial", (int64_t)worker->policy.serial);
 	add_time(store, "read", worker->loaded_at_s);
-	if (worker->store_problem[0] != '\0') {
-		phial_json_add_string(store, "problem", worker->store_problem);
-	} else {
-		phial_json_add_null(store, "problem");
-	}
+	add_text_or_null(store, "problem", worker->store_problem);
 }
 
 static const char *state_of(const struct phial_entry *entry)
@@ -267,16 +277,23 @@ static void add_containers(struct phial_json *root, const struct phial_worker *w
 static void add_audit(struct phial_json *root, const struct phial_worker *worker)
 {
 	const struct phial_worker_audit *known = &worker->audit;
+	const struct phial_agent_options *options = worker->start->options;
 	struct phial_json *audit = phial_json_add_object(root, "audit");
 	struct phial_json *head = phial_json_add_object(audit, "head");
 
 	phial_json_add_integer(head, "seq", (int64_t)known->head.seq);
 	phial_json_add_string(head, "hash", known->head.hash);
 	phial_json_add_integer(audit, "lost", (int64_t)(known->lost + known->suppressed));
-	if (known->problem[0] != '\0') {
-		phial_json_add_string(audit, "problem", known->problem);
+	phial_json_add_bool(audit, "drops", options->audit_drops);
+	add_text_or_null(audit, "problem", known->problem);
+	if (options->audit_copy) {
+		struct phial_json *copy = phial_json_add_object(audit, "copy");
+
+		phial_json_add_string(copy, "to", options->audit_copy);
+		phial_json_add_integer(copy, "lost", (int64_t)known->copy_lost);
+		add_text_or_null(copy, "problem", known->copy_problem);
 	} else {
-		phial_json_add_null(audit, "problem");
+		phial_json_add_null(audit, "copy");
 	}
 }
 

@@ -103,6 +103,11 @@ static bool is_number(uint64_t number)
 	return number >= 1 && number < (uint64_t)PHIAL_AUDIT_NUMBER_LIMIT;
 }
 
+static bool is_version(uint64_t number)
+{
+	return is_number(number) || number == (uint64_t)PHIAL_AUDIT_NUMBER_LIMIT;
+}
+
 static bool can_be_written(const struct phial_audit_line *line)
 {
 	const struct phial_audit_entry *entry = &line->entry;
@@ -118,7 +123,7 @@ static bool can_be_written(const struct phial_audit_line *line)
 
 	for (size_t i = 0; is_good && i < entry->secret_count; i++) {
 		is_good = phial_name_check(entry->secrets[i].name, NULL) == PHIAL_OK &&
-			  is_number(entry->secrets[i].version);
+			  is_version(entry->secrets[i].version);
 	}
 	return is_good;
 }
@@ -202,6 +207,16 @@ static bool read_number(const struct phial_json *root, const char *key, uint64_t
 	return true;
 }
 
+/* A version may be 2^53. 2^53 + 1, which looks the same, is found when the bytes are compared. */
+static bool read_version(const struct phial_json *secret, uint64_t *ret_version)
+{
+	if (phial_json_is_limit(phial_json_member(secret, "version"))) {
+		*ret_version = (uint64_t)PHIAL_AUDIT_NUMBER_LIMIT;
+		return true;
+	}
+	return read_number(secret, "version", ret_version);
+}
+
 /* The place of a member's text in a list of words; 0 is "none" where the member is missing. */
 static bool read_word(const struct phial_json *root, const char *key, const char *const *words,
 		      size_t count, size_t *ret_index)
@@ -239,7 +254,7 @@ static bool read_secrets(const struct phial_json *root, struct phial_audit_line 
 		struct phial_audit_secret *secret = &line->secrets[line->entry.secret_count++];
 
 		secret->name = phial_json_string(phial_json_member(s, "name"));
-		if (!secret->name || !read_number(s, "version", &secret->version)) {
+		if (!secret->name || !read_version(s, &secret->version)) {
 			return false;
 		}
 	}

@@ -22,7 +22,7 @@
 #define PHIAL_AUDIT_SECRETS_MAX	   1024
 /* The longest of the texts below; a longer one is cut. */
 #define PHIAL_AUDIT_TEXT_MAX_BYTES 512
-/* Numbers are below this, so that every JSON reader takes them. */
+/* Numbers are below this, so that every JSON reader takes them; a version may also be this. */
 #define PHIAL_AUDIT_NUMBER_LIMIT (INT64_C(1) << 53)
 /* Bytes of "2026-11-21T22:30:00.123Z" with its NUL. */
 #define PHIAL_AUDIT_TIME_BYTES 25
@@ -66,7 +66,7 @@ enum phial_audit_decision {
 /* Which version of which secret; never its value. */
 struct phial_audit_secret {
 	const char *name;
-	uint64_t version; /* 1 to 2^53 - 1 */
+	uint64_t version; /* 1 to 2^53 */
 };
 
 /*

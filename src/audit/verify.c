@@ -253,3 +253,20 @@ bool phial_audit_head_parse(const char *text, struct phial_audit_head *ret_head)
 	*ret_head = head;
 	return true;
 }
+
+bool phial_audit_head_find(const char *line, struct phial_audit_head *ret_head)
+{
+	static const char before[] = "head ";
+	char word[PHIAL_HASH_HEX_BYTES + 32];
+
+	for (const char *at = strstr(line, before); at; at = strstr(at + 1, before)) {
+		const char *start = at + sizeof(before) - 1;
+		struct phial_span found = { start, strcspn(start, " \n") };
+
+		if (phial_span_copy(found, word, sizeof(word)) &&
+		    phial_audit_head_parse(word, ret_head)) {
+			return true;
+		}
+	}
+	return false;
+}

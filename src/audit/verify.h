@@ -20,6 +20,12 @@ struct phial_audit_head {
 /* Parse "SEQ:HASH", as verify prints it. Returns false for anything else. */
 bool phial_audit_head_parse(const char *text, struct phial_audit_head *ret_head);
 
+/*
+ * The same in a line of the copy in syslog: the word after "head", whatever stands before and behind.
+ * Returns false if there is none.
+ */
+bool phial_audit_head_find(const char *line, struct phial_audit_head *ret_head);
+
 /* One thing that is wrong. */
 struct phial_audit_problem {
 	const char *path;

@@ -32,6 +32,8 @@ struct phial_audit_writer {
 	uint64_t file_max_bytes;
 	unsigned int files_max;
 	bool drops;
+	phial_audit_written_fn *written_fn;
+	void *context;
 	off_t good_bytes; /* of audit.log, up to the end of its last line */
 	off_t file_bytes; /* all; more than good_bytes when a torn line follows */
 	struct phial_audit_head head;
@@ -241,6 +243,8 @@ enum phial_status phial_audit_writer_open(int dir_fd, const struct phial_audit_o
 	writer->file_max_bytes = options->file_max_bytes;
 	writer->files_max = options->files_max;
 	writer->drops = options->drops;
+	writer->written_fn = options->written_fn;
+	writer->context = options->context;
 	writer->head = (struct phial_audit_head){ .hash = PHIAL_AUDIT_NO_HASH };
 	writer->fd = -1;
 	writer->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
@@ -439,6 +443,23 @@ static enum phial_status make_ready(struct phial_audit_writer *writer, struct ph
 	return PHIAL_OK;
 }
 
+static void tell_written(const struct phial_audit_writer *writer, const struct batch *batch)
+{
+	struct phial_span rest = { batch->text.bytes, batch->text.length };
+	struct phial_audit_head head = writer->head; /* of before */
+
+	while (writer->written_fn && rest.length > 0) {
+		const char *newline = memchr(rest.text, '\n', rest.length);
+		size_t length = newline ? (size_t)(newline - rest.text) + 1 : rest.length;
+		struct phial_span line = { rest.text, length };
+
+		head.seq++;
+		phial_audit_line_hash(line, head.hash);
+		writer->written_fn(writer->context, &head, line);
+		rest = (struct phial_span){ rest.text + length, rest.length - length };
+	}
+}
+
 static enum phial_status append(struct phial_audit_writer *writer,
 				const struct phial_audit_entry *entries, size_t count,
 				struct phial_error *err)
@@ -462,6 +483,7 @@ static enum phial_status append(struct phial_audit_writer *writer,
 	if (status == PHIAL_OK) {
 		status = write_out(writer, &batch, err);
 		if (status == PHIAL_OK) {
+			tell_written(writer, &batch);
 			writer->head = batch.head;
 			writer->lost = 0;
 		} else {
@@ -501,6 +523,17 @@ const struct phial_audit_head *phial_audit_writer_head(const struct phial_audit_
 uint64_t phial_audit_writer_lost(const struct phial_audit_writer *writer)
 {
 	return writer->lost;
+}
+
+const char *phial_audit_writer_lost_reason(const struct phial_audit_writer *writer)
+{
+	return writer->lost > 0 ? writer->lost_reason : "";
+}
+
+void phial_audit_writer_add_lost(struct phial_audit_writer *writer, uint64_t count,
+				 const char *reason)
+{
+	note_lost(writer, count, reason);
 }
 
 void phial_audit_writer_close(struct phial_audit_writer *writer)

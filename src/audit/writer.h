@@ -20,12 +20,18 @@
 
 struct phial_audit_writer;
 
+/* Told of each line once it is durable. head: its own number and hash. line: with its '\n'. */
+typedef void phial_audit_written_fn(void *context, const struct phial_audit_head *head,
+				    struct phial_span line);
+
 struct phial_audit_options {
 	const char *host;	 /* the host's name or key; not empty */
 	const char *boot;	 /* /proc/sys/kernel/random/boot_id */
 	uint64_t file_max_bytes; /* a file that has reached this is rotated; from 1 */
 	unsigned int files_max;	 /* older files kept beside audit.log, 1 to FILES_MAX - 1 */
 	bool drops;		 /* what cannot be written is dropped: no failure is returned */
+	phial_audit_written_fn *written_fn; /* or NULL */
+	void *context;			    /* of it */
 };
 
 /*
@@ -57,6 +63,13 @@ const struct phial_audit_head *phial_audit_writer_head(const struct phial_audit_
 
 /* How many entries are lost and not yet told by a gap entry; 0 when all is well. */
 uint64_t phial_audit_writer_lost(const struct phial_audit_writer *writer);
+
+/* Why, or an empty text. Valid until the next append. */
+const char *phial_audit_writer_lost_reason(const struct phial_audit_writer *writer);
+
+/* Entries were lost before the log could be opened: a gap entry will tell. reason: copied. */
+void phial_audit_writer_add_lost(struct phial_audit_writer *writer, uint64_t count,
+				 const char *reason);
 
 /* Close; everything written is durable already. May be NULL. */
 void phial_audit_writer_close(struct phial_audit_writer *writer);

@@ -146,6 +146,8 @@ static void print_audit(const struct phial_json *audit)
 {
 	const struct phial_json *head = phial_json_member(audit, "head");
 	const char *problem = phial_cli_text_of(audit, "problem", NULL);
+	const struct phial_json *copy = phial_json_member(audit, "copy");
+	int64_t copy_lost = phial_cli_number_of(copy, "lost");
 
 	if (!audit) {
 		return; /* an older agent's */
@@ -153,9 +155,21 @@ static void print_audit(const struct phial_json *audit)
 	printf("audit:     head %" PRId64 ":%s\n", phial_cli_number_of(head, "seq"),
 	       phial_cli_text_of(head, "hash", ""));
 	if (problem) {
-		printf("PROBLEM:   releases are refused: ");
+		if (phial_cli_is_true(audit, "drops")) {
+			printf("PROBLEM:   secrets are released without an entry in the audit log "
+			       "(%" PRId64 " missing): ",
+			       phial_cli_number_of(audit, "lost"));
+		} else {
+			printf("PROBLEM:   releases are refused: ");
+		}
 		phial_cli_print_safe(stdout, problem);
 		printf("\n");
+	}
+	if (copy_lost > 0) {
+		printf("PROBLEM:   %" PRId64 " audit entries did not go to %s%s%s\n", copy_lost,
+		       phial_cli_text_of(copy, "to", "?"),
+		       phial_cli_text_of(copy, "problem", NULL) ? ": " : "; now they do",
+		       phial_cli_text_of(copy, "problem", ""));
 	}
 }
 

@@ -23,7 +23,8 @@
 enum { VERIFY_HEAD, VERIFY_JSON };
 
 const struct phial_cli_option phial_cli_audit_verify_options[] = {
-	[VERIFY_HEAD] = { "head", 0, false, "SEQ:HASH", "this entry was there once" },
+	[VERIFY_HEAD] = { "head", 0, false, "SEQ:HASH",
+			  "this entry was there once; or a line of syslog" },
 	[VERIFY_JSON] = { "json", 0, false, NULL, "print JSON" },
 	{ 0 },
 };
@@ -41,6 +42,23 @@ const struct phial_cli_option phial_cli_audit_log_options[] = {
 	{ 0 },
 };
 
+/* Why the usual place has no log that can be read. */
+static enum phial_status explain(enum phial_status status, struct phial_error *err)
+{
+	if (status == PHIAL_NOT_FOUND) {
+		return phial_fail(err, status, 0,
+				  "there is no audit log in " DEFAULT_DIR " yet: the agent begins "
+				  "it when it starts (\"phial status\" says whether it runs); for "
+				  "another one name its folder");
+	}
+	if (status == PHIAL_DENIED) {
+		return phial_fail(err, status, 0,
+				  "the audit log in " DEFAULT_DIR " is root's to read: run this "
+				  "with sudo");
+	}
+	return status;
+}
+
 static enum phial_status open_files(const struct phial_cli_call *call,
 				    struct phial_audit_files *ret_files, struct phial_error *err)
 {
@@ -48,7 +66,7 @@ static enum phial_status open_files(const struct phial_cli_call *call,
 	const char *paths[PHIAL_AUDIT_FILES_MAX];
 
 	if (call->operand_count == 0) {
-		return phial_audit_files_open(usual, 1, ret_files, err);
+		return explain(phial_audit_files_open(usual, 1, ret_files, err), err);
 	}
 	if (call->operand_count > PHIAL_COUNT(paths)) {
 		return phial_fail(err, PHIAL_USAGE, 0, "more than %zu files", PHIAL_COUNT(paths));
@@ -147,10 +165,10 @@ enum phial_status phial_cli_audit_verify(const struct phial_cli_call *call, stru
 	const char *head = call->values[VERIFY_HEAD];
 	struct phial_audit_head kept;
 
-	if (head && !phial_audit_head_parse(head, &kept)) {
+	if (head && !phial_audit_head_parse(head, &kept) && !phial_audit_head_find(head, &kept)) {
 		return phial_fail(err, PHIAL_USAGE, 0,
 				  "--head takes a number, ':' and 64 hexadecimal digits, as "
-				  "phial audit verify prints it");
+				  "phial audit verify prints it, or a line of the copy in syslog");
 	}
 	enum phial_status status = open_files(call, &files, err);
 

@@ -229,6 +229,14 @@ bool phial_json_integer(const struct phial_json *value, int64_t min, int64_t max
 	return true;
 }
 
+bool phial_json_is_limit(const struct phial_json *value)
+{
+	const cJSON *item = value ? item_of(value) : NULL;
+
+	return cJSON_IsNumber(item) && item->valuedouble >= (double)LARGEST_EXACT_INTEGER &&
+	       item->valuedouble <= (double)LARGEST_EXACT_INTEGER;
+}
+
 struct phial_json *phial_json_new_object(void)
 {
 	return own_value(cJSON_CreateObject());

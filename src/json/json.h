@@ -73,10 +73,13 @@ const char *phial_json_string(const struct phial_json *value);
 bool phial_json_bool(const struct phial_json *value, bool *ret);
 
 /*
- * A whole number from min to max (at most 2^53) into *ret, else false is returned: a
+ * A whole number from min to max (below 2^53) into *ret, else false is returned: a
  * fraction, an exponent or a larger number is none.
  */
 bool phial_json_integer(const struct phial_json *value, int64_t min, int64_t max, int64_t *ret);
+
+/* Does it read as 2^53? 2^53 + 1 does, too: only for who compares the bytes afterwards. */
+bool phial_json_is_limit(const struct phial_json *value);
 
 /*
  * Building: a NULL parent or a failed allocation makes every call a no-op that returns NULL,

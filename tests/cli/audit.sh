@@ -46,6 +46,12 @@ is "$(sed -n 2p "$LOG/audit.log" | python3 -c 'import json, sys; print(json.load
 check "the entry in docs/audit.md is one" sh -c "grep '^{\"seq\"' '$ROOT/docs/audit.md' >'$WORK/one' &&
 	'$PHIAL' audit log --json '$WORK/one' | cmp - '$WORK/one'"
 
+# A line of the copy in syslog, whatever the daemon puts before it.
+exits 0 "a line of syslog has the head" phial audit verify "$LOG" --head \
+	"Nov 22 07:00:00 head phial-audit[12]: head $HEAD {\"seq\":30,\"reason\":\"head 1:2\"}"
+exits 4 "... that the log must have" phial audit verify "$LOG" --head \
+	"phial-audit[12]: head 31:${HEAD#*:} {}"
+
 # --- a log that somebody was at ---------------------------------------------------------------
 
 sed -i '4s/c24/c99/' "$LOG/audit.log"
@@ -96,6 +102,11 @@ make_log 30 10
 exits 14 "a folder without a log" phial audit verify "$WORK"
 exits 14 "no such file" phial audit log "$WORK/none"
 exits 2 "a head that is none" phial audit verify "$LOG" --head 12
+exits 2 "a line without one" phial audit verify "$LOG" --head "phial-audit[12]: head 12:abc {}"
+exits 14 "no log yet" unshare -r -m sh -c 'mount -t tmpfs none /var/lib && exec "$0" audit log' \
+	"$PHIAL"
+like "$OUTPUT" "no audit log in /var/lib/phial/state/audit yet: the agent begins it" \
+	"... and what to do"
 exits 2 "a time that is none" phial audit log "$LOG" --since yesterday
 exits 2 "a version that is none" phial audit log "$LOG" --version 1x
 exits 9 "a name that is none" phial audit log "$LOG" --secret ../x

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 # The agent's audit log on real containers: what stands in it when a container runs, when it is
-# refused, when agent, worker or auditor die, and when the disk is full (G5, F-05, F-07).
+# refused, when agent, worker or auditor die, when the disk is full, and what goes to syslog (G5, F-05,
+# F-07).
 # suite-timeout: 120
 # shellcheck source=_lib.sh
 . "$(dirname "$0")/_lib.sh"
@@ -89,21 +90,26 @@ test_deaths() {
 	good "deaths"
 }
 
-# A disk without room: a file system of 64 KiB below the log, filled up.
+# fill_disk [OPTION...]: an agent whose log lies on a file system of 64 KiB, which is full
+fill_disk() {
+	mount -t tmpfs -o size=64k,mode=0700,uid="$(id -u nobody)" none "$LOG"
+	start_agent "$@" || bail "the agent does not start on a small disk"
+	within 10 has_entry "^start"
+	head -c 100000 /dev/zero >"$LOG/filler" 2>/dev/null
+}
+
+# A disk without room refuses.
 test_full_disk() {
 	stop_agent
 	check "the agent's end stands in the log" has_entry "^stop - - the worker ended"
-	mount -t tmpfs -o size=64k,mode=0700,uid="$(id -u nobody)" none "$LOG"
-	start_agent || bail "the agent does not start on a small disk"
-	within 10 has_entry "^start"
-	head -c 100000 /dev/zero >"$LOG/filler" 2>/dev/null
+	fill_disk
 	# The page that the log has begun takes some more entries.
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		mark_log
 		run
 		! log_has "cannot be audited" || break
 	done
-	like "$(log_since)" "its release cannot be audited: audit log: .*No space left on device" \
+	like "$(log_since)" "its release cannot be audited: audit.log: .*No space left on device" \
 		"F-07 a full disk refuses a release, and the log says why"
 	unlike "$OUTPUT" "$(sha "$CANARY")" "... the container does not run"
 	like "$(status_of 's["audit"]["problem"]')" "No space left" "... status says so"
@@ -114,6 +120,85 @@ test_full_disk() {
 	good "a full disk"
 	stop_agent
 	umount "$LOG"
+}
+
+# ... or not, by the operator's word: then status, log and chain say what is missing.
+test_full_disk_drop() {
+	fill_disk --audit=drop
+	like "$("$PHIAL" status --run-dir "$RUN_DIR")" "^WEAKER: .*--audit=drop" "drop: status warns"
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		run
+		is "$OUTPUT" "$(sha "$CANARY")" "drop: a container starts, whatever the disk"
+		! within 1 is_losing || break
+	done
+	within_log "cannot be written, releases go on without an entry .--audit=drop.: .*No space" \
+		"drop: the log says what happens"
+	like "$("$PHIAL" status --run-dir "$RUN_DIR")" \
+		"^PROBLEM: .*released without an entry in the audit log .[1-9].*No space left" \
+		"... and status, with how many"
+	rm "$LOG/filler"
+	run
+	within 10 has_entry "^gap .*No space left on device"
+	like "$(entries)" "^gap .*No space left on device" "... and in the end the audit log"
+	check "status has nothing more to complain of" test "$(status_of 's["audit"]["problem"]')" = None
+	good "drop"
+	stop_agent
+	umount "$LOG"
+}
+is_losing() { [ "$(status_of 's["audit"]["lost"]')" -gt 0 ]; }
+
+# The copy: each line in syslog with the head that it is; a syslog that ends is counted, not waited for.
+test_copy() {
+	local line
+	start python3 "$ROOT/tests/tools/syslogd.py" "$WORK/devlog" "$WORK/syslog"
+	local daemon=$STARTED_PID
+	within 10 test -S "$WORK/devlog" || bail "no syslog"
+	start_agent --audit-copy="$WORK/devlog" || bail "the agent does not start"
+	run
+	within 10 grep -q '"kind":"release"' "$WORK/syslog"
+	line=$(grep '"kind":"release"' "$WORK/syslog" | tail -n 1)
+	like "$line" "^<85>phial-audit\\[[0-9]+\\]: head [0-9]+:[0-9a-f]{64} \\{\"seq\":" \
+		"each entry goes to syslog, with its head"
+	exits 0 "... with which the log can be checked" audit verify --head "$line"
+	is "$(grep -o '{.*' <<<"$line")" "$(grep -F "$(grep -o '"seq":[0-9]*,' <<<"$line")" "$LOG/audit.log")" \
+		"... and it is the entry"
+	stop "$daemon"
+	rm -f "$WORK/devlog"
+	run
+	is "$OUTPUT" "$(sha "$CANARY")" "without a syslog containers start"
+	within_log "audit entries do not go to syslog: " "... the log says so"
+	within 5 copy_is_lost
+	like "$("$PHIAL" status --run-dir "$RUN_DIR")" "^PROBLEM: .*[1-9] audit entries did not go to" \
+		"... and status, with how many"
+	good "without a syslog"
+	stop_agent
+	start_agent --audit-copy="$WORK/devlog" || bail "no agent without a syslog"
+	run
+	is "$OUTPUT" "$(sha "$CANARY")" "a syslog that was never there: containers start"
+	within 5 copy_is_lost
+	is "$(status_of 's["audit"]["copy"]["lost"] > 0')" True "... and what it did not get is counted"
+	stop_agent
+}
+copy_is_lost() { [ "$(status_of 's["audit"]["copy"]["lost"]')" -gt 0 ]; }
+
+# A file of 64 MiB is full: the next entry begins another, and the chain goes on.
+test_rotation() {
+	rm -f "$LOG"/audit.log*
+	python3 "$ROOT/tests/tools/audit_log.py" "$LOG" 2500 2500 web/db 1024 >/dev/null
+	chown nobody "$LOG/audit.log"
+	chmod 600 "$LOG/audit.log"
+	check "a log of 64 MiB" test "$(stat -c %s "$LOG/audit.log")" -gt 67108864
+	start_agent || bail "the agent does not start on a large log"
+	run
+	is "$OUTPUT" "$(sha "$CANARY")" "a container starts while the log is rotated"
+	check "the large file is the older one now" test -s "$LOG/audit.log.1" -a \
+		"$(stat -c %s "$LOG/audit.log")" -lt 10000
+	local new
+	new=$("$PHIAL" audit log "$LOG/audit.log" 2>&1)
+	like "$(sed -n 1p <<<"$new")" " rotate$" "the new one begins with a rotate entry"
+	like "$new" " release allowed workload=web" "... and has the release"
+	good "a rotation"
+	stop_agent
 }
 
 # What others did to the log while no agent ran stops releases, not the agent.
@@ -127,6 +212,7 @@ test_damaged() {
 	run
 	is "$OUTPUT" "$(sha "$CANARY")" "... once it was moved away all is well"
 	good "a new log"
+	stop_agent
 }
 
 test_release
@@ -134,8 +220,11 @@ test_refusal
 test_walls
 test_deaths
 test_full_disk
-LOG_MARK=0
+mark_log
+test_full_disk_drop
+test_copy
+mark_log
 test_damaged
-stop_agent
+test_rotation
 sweep "the values are nowhere" "$CANARY"
 finish

@@ -24,6 +24,7 @@
 #define MANY 300
 
 struct fixture {
+	struct phial_agent_options options;
 	struct phial_worker_start start;
 	struct phial_worker *worker;
 	int auditor_fd;
@@ -39,6 +40,7 @@ static int setup(void **state)
 	}
 	f->worker = calloc(1, sizeof(*f->worker));
 	f->start.audit_fd = fds[0];
+	f->start.options = &f->options;
 	f->auditor_fd = fds[1];
 	f->worker->start = &f->start;
 	*state = f;
@@ -147,6 +149,39 @@ static void a_full_queue_refuses(void **state)
 	assert_int_equal(f->worker->audit.suppressed, 1);
 }
 
+/* --audit=drop: nothing waits, nothing is refused, and what found no room is counted. */
+static void drop_waits_for_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct phial_client *client = &f->worker->clients[0];
+	char name[] = "web/db";
+	struct phial_release release = { .name = name, .version = 1 };
+	struct phial_record record = { .releases = &release, .release_count = 1 };
+	struct phial_audit_change change = { .kind = PHIAL_AUDIT_ROTATION, .record = &record };
+	static struct message message;
+	uint64_t written = 0;
+	uint64_t request = 1;
+
+	f->options.audit_drops = true;
+	client->record = &record;
+	for (int i = 0; i < 2000; i++) {
+		assert_int_equal(phial_audit_release(f->worker, client, NULL), PHIAL_OK);
+		assert_int_equal(client->audit_left, 0);
+	}
+	assert_true(f->worker->audit.suppressed > 0);
+	assert_int_equal(phial_audit_change(f->worker, &change, &request, NULL), PHIAL_OK);
+	assert_int_equal(request, 0);
+	while (receive(f, &message)) {
+		written++;
+	}
+	assert_int_equal(written + f->worker->audit.suppressed, 2001);
+	f->worker->audit.refilled_ms -= 60000;
+	assert_int_equal(phial_audit_flush(f->worker), -1);
+	assert_true(receive(f, &message));
+	assert_int_equal(message.entry.kind, PHIAL_AUDIT_GAP);
+	assert_int_equal(message.entry.lost, 2001 - written);
+}
+
 /* Answer a request as the auditor would. */
 static void answer(const struct fixture *f, const struct phial_auditor_entry *entry,
 		   enum phial_status status)
@@ -234,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_flood_is_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_release_is_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(drop_waits_for_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_change_is_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_change_may_be_bare, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_queue_refuses, setup, teardown),

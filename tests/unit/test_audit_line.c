@@ -223,6 +223,28 @@ static void refuses(void **state)
 	}
 }
 
+/* The largest version that a sealed file may have, and the one above, which JSON cannot tell from it. */
+static void the_largest_version_is_exact(void **state)
+{
+	(void)state;
+	static const struct phial_audit_secret largest = { "a", UINT64_C(1) << 53 };
+	struct phial_text text = { .max = PHIAL_AUDIT_LINE_MAX_BYTES };
+	struct phial_audit_line line = full_line();
+	struct phial_audit_line again = { 0 };
+
+	line.entry.secrets = &largest;
+	line.entry.secret_count = 1;
+	assert_int_equal(phial_audit_line_format(&line, &text, NULL), PHIAL_OK);
+	assert_non_null(strstr(text.bytes, "9007199254740992"));
+	text.bytes[text.length - 1] = '\0';
+	assert_int_equal(parse(text.bytes, &again), PHIAL_OK);
+	assert_int_equal(again.entry.secrets[0].version, UINT64_C(1) << 53);
+	phial_audit_line_free(&again);
+	memcpy(strstr(text.bytes, "992"), "993", 3);
+	assert_int_equal(parse(text.bytes, &again), PHIAL_MALFORMED);
+	phial_text_free(&text);
+}
+
 static void cannot_write_nonsense(void **state)
 {
 	(void)state;
@@ -274,10 +296,15 @@ static void the_longest_line_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(has_the_documented_form), cmocka_unit_test(reads_what_it_writes),
-		cmocka_unit_test(every_kind_comes_back),   cmocka_unit_test(foreign_text_is_tamed),
-		cmocka_unit_test(one_form_only),	   cmocka_unit_test(refuses),
-		cmocka_unit_test(cannot_write_nonsense),   cmocka_unit_test(the_longest_line_fits),
+		cmocka_unit_test(has_the_documented_form),
+		cmocka_unit_test(reads_what_it_writes),
+		cmocka_unit_test(every_kind_comes_back),
+		cmocka_unit_test(foreign_text_is_tamed),
+		cmocka_unit_test(one_form_only),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(the_largest_version_is_exact),
+		cmocka_unit_test(cannot_write_nonsense),
+		cmocka_unit_test(the_longest_line_fits),
 	};
 
 	return cmocka_run_group_tests_name("audit: line", tests, NULL, NULL);

@@ -464,6 +464,49 @@ static void drops_if_told_to(void **state)
 	assert_good(dir, 2, 5);
 }
 
+/* What the copy elsewhere gets: each line with the head that it is, and none that was not written. */
+struct copies {
+	struct phial_audit_head last;
+	size_t count;
+};
+
+static void note_copy(void *context, const struct phial_audit_head *head, struct phial_span line)
+{
+	struct copies *copies = context;
+	char hash[PHIAL_HASH_HEX_BYTES];
+
+	phial_audit_line_hash(line, hash);
+	assert_string_equal(head->hash, hash);
+	assert_int_equal(head->seq, copies->last.seq + 1);
+	copies->last = *head;
+	copies->count++;
+}
+
+static void what_is_durable_is_told(void **state)
+{
+	struct temp_dir *dir = *state;
+	struct phial_audit_options options = usual_options();
+	struct copies copies = { .count = 0 };
+
+	options.file_max_bytes = 500;
+	options.written_fn = note_copy;
+	options.context = &copies;
+	struct phial_audit_writer *writer = open_writer(dir, options);
+
+	phial_audit_writer_add_lost(writer, 7, "before it could be opened");
+	append(writer, 3);
+	append(writer, 1); /* in a new file */
+	fail_write = ENOSPC;
+	assert_int_equal(phial_audit_append(writer, &release, 1, NULL), PHIAL_SYSTEM);
+	assert_non_null(strstr(phial_audit_writer_lost_reason(writer), strerror(ENOSPC)));
+	fail_write = 0;
+	append(writer, 1);
+	assert_string_equal(phial_audit_writer_lost_reason(writer), "");
+	assert_string_equal(copies.last.hash, phial_audit_writer_head(writer)->hash);
+	phial_audit_writer_close(writer);
+	assert_good(dir, copies.count, 8);
+}
+
 static void a_rotation_that_fails_is_tried_again(void **state)
 {
 	struct temp_dir *dir = *state;
@@ -518,6 +561,7 @@ int main(void)
 		TEST(a_full_disk_fails_and_is_told),
 		TEST(a_rest_that_stays_is_covered),
 		TEST(drops_if_told_to),
+		TEST(what_is_durable_is_told),
 		TEST(a_rotation_that_fails_is_tried_again),
 		TEST(a_cut_while_running_is_found),
 	};
