@@ -18,6 +18,7 @@
 #include "agent/syslog.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
+#include "base/harden.h"
 #include "base/secret.h"
 #include "keyring/keyring.h"
 

@@ -230,38 +230,6 @@ static enum phial_status load_filter(const struct phial_filter *filter, struct p
 	return PHIAL_OK;
 }
 
-/* The smallest kept descriptor from lowest on, or -1. */
-static int next_kept(const int *keep, size_t count, int lowest)
-{
-	int found = -1;
-
-	for (size_t i = 0; i < count; i++) {
-		if (keep[i] >= lowest && (found < 0 || keep[i] < found)) {
-			found = keep[i];
-		}
-	}
-	return found;
-}
-
-enum phial_status phial_keep_descriptors(const int *keep, size_t count, struct phial_error *err)
-{
-	int lowest = 3;
-
-	for (;;) {
-		int kept = next_kept(keep, count, lowest);
-		unsigned int last = kept < 0 ? ~0U : (unsigned int)kept - 1;
-
-		if ((kept < 0 || kept > lowest) &&
-		    syscall(SYS_close_range, (unsigned int)lowest, last, 0U) != 0) {
-			return phial_fail(err, PHIAL_SYSTEM, errno, "close_range");
-		}
-		if (kept < 0) {
-			return PHIAL_OK;
-		}
-		lowest = kept + 1;
-	}
-}
-
 static enum phial_status enter_empty_root(const char *empty_dir, struct phial_error *err)
 {
 	if (chroot(empty_dir) != 0 || chdir("/") != 0) {

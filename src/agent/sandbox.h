@@ -34,13 +34,6 @@ PHIAL_CHECKED enum phial_status phial_filters_make(bool is_user, struct phial_fi
 						   struct phial_error *err);
 
 /*
- * Close every descriptor from 3 on but these. keep: at most 16, in any order; negative ones are
- * ignored. Returns PHIAL_OK or PHIAL_SYSTEM.
- */
-PHIAL_CHECKED enum phial_status phial_keep_descriptors(const int *keep, size_t count,
-						       struct phial_error *err);
-
-/*
  * Turn the calling process into the supervisor for good: only the capabilities that it uses.
  * Should: be called after the clones of the store are made for the first time. Mustn't: lose
  * SYS_ADMIN, with which the store is cloned again at each reload.

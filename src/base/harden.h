@@ -3,6 +3,8 @@
 #ifndef PHIAL_BASE_HARDEN_H
 #define PHIAL_BASE_HARDEN_H
 
+#include <stddef.h>
+
 #include <phial/error.h>
 
 /*
@@ -34,5 +36,12 @@ PHIAL_CHECKED enum phial_status phial_close_inherited_on_exec(struct phial_error
  * standard three. Returns PHIAL_OK or PHIAL_SYSTEM.
  */
 PHIAL_CHECKED enum phial_status phial_close_inherited(struct phial_error *err);
+
+/*
+ * Close every descriptor from 3 on but these. keep: at most 16, in any order; negative ones are
+ * ignored. Returns PHIAL_OK or PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_keep_descriptors(const int *keep, size_t count,
+						       struct phial_error *err);
 
 #endif

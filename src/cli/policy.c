@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/parse.h"
+#include "base/signal_name.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/config.h"

@@ -6,13 +6,12 @@
  */
 #include "policy/reader.h"
 
-#include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "base/signal_name.h"
 
 #define SECOND_MS      INT64_C(1000)
 #define MINUTE_MS      (60 * SECOND_MS)
@@ -20,10 +19,6 @@
 #define DAY_MS	       (24 * HOUR_MS)
 #define LONGEST_MS     (3650 * DAY_MS)
 #define READ_LINGER_MS (5 * SECOND_MS)
-
-/* As glibc and Go count them; musl programs call the first one 35 (signal(7)). */
-#define FIRST_REAL_TIME 34
-#define LAST_REAL_TIME	64
 
 const struct phial_life *phial_workload_life(const struct phial_workload *entry)
 {
@@ -34,51 +29,6 @@ const struct phial_life *phial_workload_life(const struct phial_workload *entry)
 	};
 
 	return entry ? &entry->life : &convention;
-}
-
-/* --- signals -------------------------------------------------------------------------- */
-
-static const struct {
-	const char *name;
-	int number;
-} signals_table[] = {
-	{ "SIGHUP", SIGHUP },	{ "SIGUSR1", SIGUSR1 },	  { "SIGUSR2", SIGUSR2 },
-	{ "SIGTERM", SIGTERM }, { "SIGINT", SIGINT },	  { "SIGQUIT", SIGQUIT },
-	{ "SIGCONT", SIGCONT }, { "SIGWINCH", SIGWINCH },
-};
-
-int phial_signal_parse(const char *name)
-{
-	struct phial_span rest = phial_span_of(name);
-	uint64_t offset;
-
-	for (size_t i = 0; i < PHIAL_COUNT(signals_table); i++) {
-		if (strcmp(signals_table[i].name, name) == 0) {
-			return signals_table[i].number;
-		}
-	}
-	if (phial_span_skip(&rest, "SIGRTMIN+") &&
-	    phial_parse_u64(rest, 0, LAST_REAL_TIME - FIRST_REAL_TIME, &offset)) {
-		return FIRST_REAL_TIME + (int)offset;
-	}
-	return 0;
-}
-
-void phial_signal_format(int signal, char ret_name[PHIAL_SIGNAL_TEXT_BYTES])
-{
-	for (size_t i = 0; i < PHIAL_COUNT(signals_table); i++) {
-		if (signals_table[i].number == signal) {
-			(void)snprintf(ret_name, PHIAL_SIGNAL_TEXT_BYTES, "%s",
-				       signals_table[i].name);
-			return;
-		}
-	}
-	if (signal >= FIRST_REAL_TIME && signal <= LAST_REAL_TIME) {
-		(void)snprintf(ret_name, PHIAL_SIGNAL_TEXT_BYTES, "SIGRTMIN+%d",
-			       signal - FIRST_REAL_TIME);
-		return;
-	}
-	(void)snprintf(ret_name, PHIAL_SIGNAL_TEXT_BYTES, "%d", signal);
 }
 
 /* --- one key each --------------------------------------------------------------------- */
@@ -161,9 +111,7 @@ static void read_signal(struct phial_policy_reader *reader, const struct phial_j
 					 "no program can answer %s; to have it end, send SIGTERM",
 					 name);
 	} else if (life->notify_signal == 0) {
-		phial_policy_add_problem(reader, value,
-					 "a signal is SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, "
-					 "SIGQUIT, SIGWINCH, SIGCONT or SIGRTMIN+0 to SIGRTMIN+30");
+		phial_policy_add_problem(reader, value, "a signal is " PHIAL_SIGNAL_NAMES);
 	}
 }
 

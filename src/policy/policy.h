@@ -122,14 +122,6 @@ unsigned int phial_workload_gates(const struct phial_workload *entry);
  */
 const struct phial_life *phial_workload_life(const struct phial_workload *entry);
 
-/* The number of "SIGHUP" and the like, "SIGRTMIN+3" too; 0 for what notify may not send. */
-int phial_signal_parse(const char *name);
-
-#define PHIAL_SIGNAL_TEXT_BYTES 16
-
-/* Write the name of a signal of phial_signal_parse() with its NUL; of another one, its number. */
-void phial_signal_format(int signal, char ret_name[PHIAL_SIGNAL_TEXT_BYTES]);
-
 /* One file that a workload gets. */
 struct phial_grant_file {
 	const char *secret; /* the name; points into the caller's names */

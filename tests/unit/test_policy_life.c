@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/signal_name.h"
 #include "policy/policy.h"
 
 #define DAY_S INT64_C(86400)
