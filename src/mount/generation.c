@@ -133,6 +133,30 @@ enum phial_status phial_generation_next(int mount_fd, uint32_t *ret_present, uin
 	return status;
 }
 
+enum phial_status phial_generation_open(int mount_fd, uint32_t *ret_present, int *ret_dir_fd,
+					struct phial_error *err)
+{
+	char name[PHIAL_GENERATION_NAME_BYTES];
+	uint32_t present = 0;
+	enum phial_status status = phial_generation_find_present(mount_fd, &present, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	if (present == 0) {
+		return phial_fail(err, PHIAL_NOT_FOUND, 0, "secrets mount: it is empty");
+	}
+	phial_generation_format_name(present, name);
+	int fd = sys_openat2(mount_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, INSIDE);
+
+	if (fd < 0) {
+		return phial_generation_fail(err, "open", name);
+	}
+	*ret_present = present;
+	*ret_dir_fd = fd;
+	return PHIAL_OK;
+}
+
 /* --- its files -------------------------------------------------------------------------- */
 
 enum phial_status phial_generation_begin(int mount_fd, uint32_t number, int *ret_dir_fd,
@@ -221,20 +245,10 @@ static enum phial_status open_carried(int mount_fd, uint32_t present, const char
 }
 
 /* Bytes from one file of memory to another: nothing of them comes up here. */
-static enum phial_status copy(int from_fd, int to_fd, const char *name, struct phial_error *err)
+static enum phial_status copy(int from_fd, int to_fd, off_t left, const char *name,
+			      struct phial_error *err)
 {
-	struct stat found;
-
-	if (fstat(from_fd, &found) != 0) {
-		return phial_generation_fail(err, "look at", name);
-	}
-	if (found.st_size > (off_t)PHIAL_SECRET_MAX_BYTES) {
-		return phial_fail(err, PHIAL_TOO_LARGE, 0,
-				  "secrets mount: %s is larger than any secret: the container has "
-				  "changed it; start the container anew",
-				  name);
-	}
-	for (off_t left = found.st_size; left > 0;) {
+	while (left > 0) {
 		ssize_t done = sendfile(to_fd, from_fd, NULL, (size_t)left);
 
 		if (done < 0) {
@@ -251,15 +265,30 @@ static enum phial_status copy(int from_fd, int to_fd, const char *name, struct p
 }
 
 enum phial_status phial_generation_carry(int mount_fd, uint32_t present, const char *name,
-					 int to_fd, struct phial_error *err)
+					 int dir_fd, struct phial_error *err)
 {
+	struct stat found;
 	phial_auto_fd int from_fd = -1;
+	phial_auto_fd int to_fd = -1;
 	enum phial_status status = phial_generation_check_file(name, err);
 
 	if (status == PHIAL_OK) {
 		status = open_carried(mount_fd, present, name, &from_fd, err);
 	}
-	return status == PHIAL_OK ? copy(from_fd, to_fd, name, err) : status;
+	if (status == PHIAL_OK && fstat(from_fd, &found) != 0) {
+		status = phial_generation_fail(err, "look at", name);
+	}
+	if (status == PHIAL_OK && found.st_size > (off_t)PHIAL_SECRET_MAX_BYTES) {
+		status = phial_fail(err, PHIAL_TOO_LARGE, 0,
+				    "secrets mount: %s is larger than any secret: the container "
+				    "has changed it; start the container anew",
+				    name);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_generation_add(dir_fd, name, found.st_mode, found.st_uid,
+					      found.st_gid, &to_fd, err);
+	}
+	return status == PHIAL_OK ? copy(from_fd, to_fd, found.st_size, name, err) : status;
 }
 
 enum phial_status phial_generation_give(int mount_fd, uint32_t number, const char *name,

@@ -32,6 +32,14 @@ PHIAL_CHECKED enum phial_status phial_generation_next(int mount_fd, uint32_t *re
 						      uint32_t *ret_next, struct phial_error *err);
 
 /*
+ * Open the present generation, for reading its names. ret_present: its number. ret_dir_fd: closed
+ * by the caller. Returns PHIAL_OK; PHIAL_NOT_FOUND if there is none; PHIAL_TAMPERED as
+ * phial_generation_next() does; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_generation_open(int mount_fd, uint32_t *ret_present,
+						      int *ret_dir_fd, struct phial_error *err);
+
+/*
  * Begin generation number (1 and up) in a mount: makes its directory. ret_dir_fd: for
  * phial_generation_add(). Returns PHIAL_OK or PHIAL_SYSTEM.
  */
@@ -47,16 +55,16 @@ PHIAL_CHECKED enum phial_status phial_generation_add(int dir_fd, const char *nam
 						     struct phial_error *err);
 
 /*
- * Copy what a file of the present generation holds, inside the kernel: no byte of it comes into
- * the caller's memory. present: as phial_generation_next() found it. name: one component, checked.
- * to_fd: of phial_generation_add(), nothing written yet. The file is opened for writing too, so
- * that an inotify watch does not take this for a reader. Returns PHIAL_OK; PHIAL_BAD_NAME;
+ * Copy a file of the present generation into a new one, with its owner and mode, inside the kernel:
+ * no byte of it comes into the caller's memory. present: as phial_generation_next() found it. name:
+ * one component, checked. dir_fd: of phial_generation_begin(). The file is opened for writing too,
+ * so that an inotify watch does not take this for a reader. Returns PHIAL_OK; PHIAL_BAD_NAME;
  * PHIAL_NOT_FOUND if the present generation has no such file; PHIAL_TAMPERED if it is no regular
  * file, or becomes shorter meanwhile; PHIAL_TOO_LARGE over PHIAL_SECRET_MAX_BYTES; PHIAL_SYSTEM.
  * See sendfile(2), inotify(7).
  */
 PHIAL_CHECKED enum phial_status phial_generation_carry(int mount_fd, uint32_t present,
-						       const char *name, int to_fd,
+						       const char *name, int dir_fd,
 						       struct phial_error *err);
 
 /*
