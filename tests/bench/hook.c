@@ -4,11 +4,11 @@
  * and measures that. phial-hook, the bare kernel work of the same, and an empty program take
  * turns in a random order. It starts no agent and no real runtime.
  *
- *	hook ROUNDS RUN-DIR BUNDLES BYTES HOOK BARE EMPTY
+ *	hook ROUNDS RUN-DIR BUNDLES BYTES HOOK BARE EMPTY [RUN-DIR BUNDLES]
  *
  * BUNDLES has the bundles one, ten and hundred, whose configs grant those workloads, and none, which
  * grants nothing; BYTES is the size of each secret. Secrets must be in the container after phial-hook
- * ran.
+ * ran. With another agent's RUN-DIR and BUNDLES phial-hook takes turns with itself: series "other".
  */
 #include <limits.h>
 #include <linux/sched.h>
@@ -26,9 +26,14 @@
 /* Between two runs, for what the agent does about the end of a container. */
 #define PAUSE_NS (10 * 1000 * 1000)
 
-struct setting {
+/* Whom a container asks. */
+struct agent {
 	const char *run_dir;
 	const char *bundles;
+};
+
+struct setting {
+	struct agent agents[2];
 	char *bytes;
 	char *programs[3]; /* phial-hook, bare, empty */
 };
@@ -45,7 +50,10 @@ static const struct size sizes[] = {
 	{ "ten", "10" },
 	{ "hundred", "100" },
 };
-static const char *const kinds[] = { "hook", "bare", "empty" };
+static const char *const kinds[] = { "hook", "bare", "empty", "other" };
+/* Of the kinds: no secrets; and phial-hook on the second agent. */
+#define EMPTY 2
+#define OTHER 3
 
 #define SERIES_COUNT (PHIAL_COUNT(sizes) * PHIAL_COUNT(kinds))
 
@@ -96,7 +104,7 @@ static bool is_none(const struct size *size)
 	return strcmp(size->count, "0") == 0;
 }
 
-static void start_container(const struct setting *setting, const struct size *size,
+static void start_container(const struct agent *agent, const struct size *size,
 			    struct container *ret_container)
 {
 	struct container *container = ret_container;
@@ -104,11 +112,11 @@ static void start_container(const struct setting *setting, const struct size *si
 	int ready[2];
 	char byte;
 
-	(void)snprintf(container->bundle, sizeof(container->bundle), "%s/%s", setting->bundles,
+	(void)snprintf(container->bundle, sizeof(container->bundle), "%s/%s", agent->bundles,
 		       size->workload);
 	(void)snprintf(container->rootfs, sizeof(container->rootfs), "%s/rootfs",
 		       container->bundle);
-	(void)snprintf(grant, sizeof(grant), "%s/workload/%s", setting->run_dir,
+	(void)snprintf(grant, sizeof(grant), "%s/workload/%s", agent->run_dir,
 		       is_none(size) ? "one" : size->workload);
 	if (pipe2(ready, O_CLOEXEC) != 0) {
 		bench_fail("pipe");
@@ -160,18 +168,21 @@ static uint64_t measure(const struct setting *setting, const struct size *size, 
 	char run_dir[PATH_MAX];
 	char count[8];
 
-	start_container(setting, size, &container);
-	(void)snprintf(run_dir, sizeof(run_dir), "%s", setting->run_dir);
+	const struct agent *agent = &setting->agents[kind == OTHER];
+
+	start_container(agent, size, &container);
+	(void)snprintf(run_dir, sizeof(run_dir), "%s", agent->run_dir);
 	memcpy(count, size->count, sizeof(count));
 	char *const commands[][6] = {
 		{ setting->programs[0], (char[]){ "--run-dir" }, run_dir, NULL },
 		{ setting->programs[1], container.pid_text, container.rootfs, count, setting->bytes,
 		  NULL },
 		{ setting->programs[2], NULL },
+		{ setting->programs[0], (char[]){ "--run-dir" }, run_dir, NULL },
 	};
 	uint64_t taken = bench_run(commands[kind], container.state_fd, container.bundle);
 
-	if (kind < 2 && !is_none(size)) {
+	if (kind != EMPTY && !is_none(size)) {
 		check_secrets(setting, &container, size);
 	}
 	end_container(&container);
@@ -185,27 +196,36 @@ int main(int argc, char **argv)
 	size_t order[SERIES_COUNT];
 
 	errno = EINVAL;
-	if (argc != 8) {
-		bench_fail("usage: hook ROUNDS RUN-DIR BUNDLES BYTES HOOK BARE EMPTY");
+	if (argc != 8 && argc != 10) {
+		bench_fail("usage: hook ROUNDS RUN-DIR BUNDLES BYTES HOOK BARE EMPTY [RUN-DIR "
+			   "BUNDLES]");
 	}
+	size_t kind_count = argc == 10 ? OTHER + 1 : OTHER;
+	size_t count = PHIAL_COUNT(sizes) * kind_count;
 	size_t rounds = bench_parse_number(argv[1], BENCH_ROUNDS_MAX);
-	const struct setting setting = { argv[2], argv[3], argv[4], { argv[5], argv[6], argv[7] } };
+	struct setting setting = { { { argv[2], argv[3] } },
+				   argv[4],
+				   { argv[5], argv[6], argv[7] } };
 
-	for (size_t i = 0; i < SERIES_COUNT; i++) {
-		(void)snprintf(names[i], sizeof(names[i]), "%s-%s", kinds[i % 3],
-			       sizes[i / 3].count);
+	if (kind_count > OTHER) {
+		setting.agents[1] = (struct agent){ argv[8], argv[9] };
+	}
+
+	for (size_t i = 0; i < count; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "%s-%s", kinds[i % kind_count],
+			       sizes[i / kind_count].count);
 		bench_series_start(&series[i], names[i], rounds);
 	}
 	for (size_t round = 0; round < rounds; round++) {
-		bench_shuffle(order, SERIES_COUNT);
-		for (size_t i = 0; i < SERIES_COUNT; i++) {
+		bench_shuffle(order, count);
+		for (size_t i = 0; i < count; i++) {
 			struct bench_series *one = &series[order[i]];
 
-			one->ns[one->count++] =
-				measure(&setting, &sizes[order[i] / 3], order[i] % 3);
+			one->ns[one->count++] = measure(&setting, &sizes[order[i] / kind_count],
+							order[i] % kind_count);
 		}
 	}
-	for (size_t i = 0; i < SERIES_COUNT; i++) {
+	for (size_t i = 0; i < count; i++) {
 		bench_series_print(&series[i]);
 	}
 	return 0;
