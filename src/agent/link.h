@@ -32,6 +32,7 @@ enum phial_link_type {
 	PHIAL_LINK_PEER,     /* struct phial_link_process; answers a number of its container's */
 	PHIAL_LINK_MOUNTER,  /* struct phial_link_process; fd: its pidfd; answers a socket */
 	PHIAL_LINK_SIGNAL, /* struct phial_link_signal: tell a container; TOLD says what came of it */
+	PHIAL_LINK_WATCH_READS, /* struct phial_link_container: READ for each file, once a generation */
 	PHIAL_LINK_ANSWER = 64,
 	/* Events. */
 	PHIAL_LINK_STORE = 128, /* nothing; fds: clone of the store, trust file */
@@ -39,6 +40,7 @@ enum phial_link_type {
 	PHIAL_LINK_LIVE,	/* struct phial_link_container: held since before this worker */
 	PHIAL_LINK_FILLED,	/* struct phial_link_result */
 	PHIAL_LINK_EXITED,	/* struct phial_link_container: gone and wiped */
+	PHIAL_LINK_READ,	/* struct phial_link_read: one of its files was read and closed */
 	PHIAL_LINK_TOLD,	/* struct phial_link_told */
 };
 
@@ -86,6 +88,11 @@ struct phial_link_signal {
 	uint32_t signal; /* 1 to 64, but not SIGKILL and SIGSTOP */
 	uint32_t unused;
 	char process[PHIAL_LINK_PROCESS_BYTES]; /* whom by name; empty: the container's own */
+};
+
+struct phial_link_read {
+	uint64_t number;
+	char file[64];
 };
 
 struct phial_link_told {

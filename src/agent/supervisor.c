@@ -280,6 +280,9 @@ static void on_event(struct supervisor *supervisor, struct watch *watch)
 	case WATCH_FILLER:
 		containers_on_filler(supervisor, (struct filler *)watch);
 		break;
+	case WATCH_READS:
+		reads_on_event(supervisor);
+		break;
 	case WATCH_CONTAINER:
 		containers_on_exit(supervisor, (struct container *)watch);
 		break;
@@ -351,6 +354,7 @@ static enum phial_status watch_signals(struct supervisor *supervisor, struct phi
 	}
 	supervisor->signal_watch.kind = WATCH_SIGNAL;
 	supervisor->call_watch.kind = WATCH_CALL;
+	supervisor->reads_watch.kind = WATCH_READS;
 	return supervisor_watch(supervisor, supervisor->signal_fd, &supervisor->signal_watch, err);
 }
 
@@ -422,6 +426,7 @@ enum phial_status phial_supervisor_run(const struct phial_agent_options *options
 		.call_fd = -1,
 		.answer_fd = -1,
 		.event_fd = -1,
+		.reads = { .fd = -1 },
 		.err = err,
 	};
 	/* No number is given twice in one boot, not even by the next agent. */
