@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/auditor.h"
+#include "agent/live.h"
 #include "agent/log.h"
 #include "agent/worker.h"
 #include "wire/frame.h"
@@ -288,15 +289,6 @@ void phial_audit_command(struct phial_worker *worker, const struct phial_client 
 
 /* --- answers --------------------------------------------------------------------------------- */
 
-static void on_change_answered(struct phial_worker *worker, uint64_t request,
-			       enum phial_status status, const char *text)
-{
-	(void)worker; /* live.h: phial_live_on_audited(worker, request, status, text) */
-	(void)request;
-	(void)status;
-	(void)text;
-}
-
 /* The request of a change is that of its last entry; the answers come in order. */
 static void tell_change(struct phial_worker *worker, const struct phial_auditor_done *done)
 {
@@ -304,7 +296,7 @@ static void tell_change(struct phial_worker *worker, const struct phial_auditor_
 	enum phial_status status = has_failed ? worker->audit.failed_status : PHIAL_OK;
 	const char *text = has_failed ? worker->audit.failed_text : "";
 
-	on_change_answered(worker, done->request, status, text);
+	phial_live_on_audited(worker, done->request, status, text);
 }
 
 static void tell_releases(struct phial_worker *worker, const struct phial_auditor_done *done)

@@ -85,78 +85,138 @@ static enum phial_status check_parts(struct phial_fill_part *parts, size_t count
 	return PHIAL_OK;
 }
 
-static enum phial_status fill(int mount_fd, struct phial_fill_part *parts, size_t count,
-			      struct phial_secret *payload, struct phial_error *err)
+/* What one job works with. */
+struct job {
+	int mount_fd;
+	uint32_t present;    /* generation; 0: none */
+	uint32_t generation; /* to be made */
+	struct phial_fill_part *parts;
+	size_t count;
+	struct phial_secret *payload;
+};
+
+static enum phial_status fill_files(const struct job *job, struct phial_error *err)
 {
 	const char *names[PHIAL_FILL_PARTS_MAX];
 	size_t name_count = 0;
 	phial_auto_fd int dir_fd = -1;
-	enum phial_status status = check_parts(parts, count, err);
+	enum phial_status status =
+		phial_generation_begin(job->mount_fd, job->generation, &dir_fd, err);
+
+	for (size_t i = 0; status == PHIAL_OK && i < job->count; i += job->parts[i].part_count) {
+		const struct phial_fill_part *part = &job->parts[i];
+
+		status = part->serial == 0 && job->present != 0
+				 ? phial_generation_carry(job->mount_fd, job->present, part->file,
+							  dir_fd, err)
+				 : fill_file(dir_fd, part, job->payload, err);
+		names[name_count++] = part->file;
+	}
+	return status == PHIAL_OK ? phial_generation_commit(job->mount_fd, job->generation, names,
+							    name_count, err)
+				  : status;
+}
+
+/* The first generation of a fresh mount. */
+static enum phial_status fill(struct job *job, struct phial_error *err)
+{
+	enum phial_status status = check_parts(job->parts, job->count, err);
+
+	job->generation = PHIAL_GENERATION_FIRST;
+	return status == PHIAL_OK ? fill_files(job, err) : status;
+}
+
+/* The next one, all or nothing: what fails leaves the present one as it is, and nothing beside it. */
+static enum phial_status rotate(struct job *job, struct phial_error *err)
+{
+	enum phial_status status = check_parts(job->parts, job->count, err);
 
 	if (status == PHIAL_OK) {
-		status = phial_generation_begin(mount_fd, PHIAL_GENERATION_FIRST, &dir_fd, err);
+		status = phial_generation_next(job->mount_fd, &job->present, &job->generation, err);
 	}
-	for (size_t i = 0; status == PHIAL_OK && i < count; i += parts[i].part_count) {
-		status = fill_file(dir_fd, &parts[i], payload, err);
-		names[name_count++] = parts[i].file;
+	if (status != PHIAL_OK) {
+		return status;
 	}
-	if (status == PHIAL_OK) {
-		status = phial_generation_commit(mount_fd, PHIAL_GENERATION_FIRST, names,
-						 name_count, err);
+	status = fill_files(job, err);
+	if (status != PHIAL_OK &&
+	    phial_generation_wipe(job->mount_fd, job->generation, NULL) != PHIAL_OK) {
+		return status; /* the next job tries again, and so does the wipe at the end */
 	}
 	return status;
 }
 
 /* Give files that the worker of a user's agent wrote to their owners, one part for each. */
-static enum phial_status give(int mount_fd, struct phial_fill_part *parts, size_t count,
-			      struct phial_error *err)
+static enum phial_status give(const struct job *job, struct phial_error *err)
 {
 	const char *names[PHIAL_FILL_PARTS_MAX];
-	enum phial_status status = check_parts(parts, count, err);
+	enum phial_status status = check_parts(job->parts, job->count, err);
 
-	for (size_t i = 0; status == PHIAL_OK && i < count; i++) {
-		status = phial_generation_give(mount_fd, PHIAL_GENERATION_FIRST, parts[i].file,
-					       parts[i].uid, parts[i].gid, err);
-		names[i] = parts[i].file;
+	for (size_t i = 0; status == PHIAL_OK && i < job->count; i++) {
+		status = phial_generation_give(job->mount_fd, job->generation, job->parts[i].file,
+					       job->parts[i].uid, job->parts[i].gid, err);
+		names[i] = job->parts[i].file;
 	}
-	return status == PHIAL_OK ? phial_generation_commit(mount_fd, PHIAL_GENERATION_FIRST, names,
-							    count, err)
+	return status == PHIAL_OK ? phial_generation_commit(job->mount_fd, job->generation, names,
+							    job->count, err)
 				  : status;
 }
 
-static enum phial_status run_job(const struct phial_frame *frame, struct phial_fill_part *parts,
-				 struct phial_secret *payload, struct phial_error *err)
+static enum phial_status remove_files(const struct job *job, struct phial_error *err)
 {
-	size_t count = frame->length / sizeof(parts[0]);
+	const char *names[PHIAL_FILL_PARTS_MAX];
+	enum phial_status status = check_parts(job->parts, job->count, err);
 
-	if (frame->fd_count == 1 && frame->type == PHIAL_LINK_FILL) {
-		return fill(frame->fds[0], parts, count, payload, err);
+	for (size_t i = 0; status == PHIAL_OK && i < job->count; i++) {
+		names[i] = job->parts[i].file;
 	}
-	if (frame->fd_count == 1 && frame->type == PHIAL_LINK_GIVE) {
-		return give(frame->fds[0], parts, count, err);
+	return status == PHIAL_OK ? phial_generation_remove(job->mount_fd, names, job->count, err)
+				  : status;
+}
+
+static enum phial_status run_job(uint32_t type, struct job *job, struct phial_error *err)
+{
+	switch (type) {
+	case PHIAL_LINK_FILL:
+		return fill(job, err);
+	case PHIAL_LINK_ROTATE:
+		return rotate(job, err);
+	case PHIAL_LINK_GIVE:
+	case PHIAL_LINK_GIVE_NEXT:
+		return give(job, err);
+	case PHIAL_LINK_REMOVE:
+		return remove_files(job, err);
+	case PHIAL_LINK_WIPE_OLD:
+		return phial_generation_wipe_old(job->mount_fd, err);
+	case PHIAL_LINK_WIPE:
+		return phial_mount_wipe(job->mount_fd, err);
+	default:
+		return phial_fail(err, PHIAL_MALFORMED, 0, "no such job");
 	}
-	if (frame->fd_count == 1 && frame->type == PHIAL_LINK_WIPE) {
-		return phial_mount_wipe(frame->fds[0], err);
-	}
-	return phial_fail(err, PHIAL_MALFORMED, 0, "no such job");
 }
 
 int phial_filler_run(int fd, struct phial_secret *payload)
 {
-	static union {
-		uint8_t bytes[PHIAL_FRAME_MAX_BYTES];
+	static struct {
+		struct phial_link_job head;
 		struct phial_fill_part parts[PHIAL_FILL_PARTS_MAX];
-	} job;
+	} message;
+	struct job job = { .parts = message.parts, .payload = payload };
 	struct phial_frame frame;
 	struct phial_error err = { .status = PHIAL_OK };
 	struct phial_link_result result = { .status = PHIAL_MALFORMED };
-	enum phial_status status =
-		phial_frame_receive(fd, job.bytes, sizeof(job.bytes), &frame, &err);
+	enum phial_status status = phial_frame_receive(fd, &message, sizeof(message), &frame, &err);
 
 	if (status != PHIAL_OK) {
 		return status == PHIAL_GONE ? 0 : 1;
 	}
-	status = run_job(&frame, job.parts, payload, &err);
+	if (frame.fd_count == 1 && frame.length >= sizeof(message.head)) {
+		job.mount_fd = frame.fds[0];
+		job.generation = message.head.generation;
+		job.count = (frame.length - sizeof(message.head)) / sizeof(message.parts[0]);
+		status = run_job(frame.type, &job, &err);
+	} else {
+		status = phial_fail(&err, PHIAL_MALFORMED, 0, "no job");
+	}
 	phial_frame_close_fds(&frame);
 	result.status = status;
 	memcpy(result.text, err.text, sizeof(result.text));

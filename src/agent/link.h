@@ -31,6 +31,12 @@ enum phial_link_type {
 	PHIAL_LINK_FATAL,    /* struct phial_link_fatal: the worker cannot go on */
 	PHIAL_LINK_PEER,     /* struct phial_link_process; answers a number of its container's */
 	PHIAL_LINK_MOUNTER,  /* struct phial_link_process; fd: its pidfd; answers a socket */
+	/* Jobs on a live container's mount: struct phial_link_job and phial_fill_part records. */
+	PHIAL_LINK_ROTATE,    /* make the next generation of all its files */
+	PHIAL_LINK_GIVE_NEXT, /* the same in a user's agent: the worker has written the files */
+	PHIAL_LINK_REMOVE,    /* take away files, by name, in every generation */
+	PHIAL_LINK_WIPE_OLD,  /* wipe every generation but the present one */
+	PHIAL_LINK_MOUNT,  /* in a user's agent: struct phial_link_container; answers its mount */
 	PHIAL_LINK_SIGNAL, /* struct phial_link_signal: tell a container; TOLD says what came of it */
 	PHIAL_LINK_WATCH_READS, /* struct phial_link_container: READ for each file, once a generation */
 	PHIAL_LINK_ANSWER = 64,
@@ -63,21 +69,11 @@ struct phial_link_process {
 	uint64_t start_time;
 };
 
-/* A uid_map or gid_map has at most 340 lines of 33 bytes. */
-#define PHIAL_LINK_MAP_BYTES 12288
-
-/* In the shared pages: nothing secret, but too large for an answer. uid_map, then gid_map. */
-struct phial_link_maps {
-	size_t lengths[2];
-	char texts[2][PHIAL_LINK_MAP_BYTES];
-};
-
-_Static_assert(sizeof(struct phial_link_maps) <= PHIAL_KEY_PAYLOAD_MAX, "maps fit the pages");
-
-struct phial_link_result {
+/* Answered at once, by PHIAL_EXISTS if another job is under way; FILLED tells of its end. */
+struct phial_link_job {
 	uint64_t number;
-	uint32_t status; /* enum phial_status */
-	char text[PHIAL_ERROR_TEXT_BYTES];
+	uint32_t generation; /* with GIVE_NEXT: the one that the worker wrote */
+	uint32_t unused;
 };
 
 /* Of a process's name: as /proc/PID/comm, 15 bytes and a NUL. */
@@ -93,6 +89,23 @@ struct phial_link_signal {
 struct phial_link_read {
 	uint64_t number;
 	char file[64];
+};
+
+/* A uid_map or gid_map has at most 340 lines of 33 bytes. */
+#define PHIAL_LINK_MAP_BYTES 12288
+
+/* In the shared pages: nothing secret, but too large for an answer. uid_map, then gid_map. */
+struct phial_link_maps {
+	size_t lengths[2];
+	char texts[2][PHIAL_LINK_MAP_BYTES];
+};
+
+_Static_assert(sizeof(struct phial_link_maps) <= PHIAL_KEY_PAYLOAD_MAX, "maps fit the pages");
+
+struct phial_link_result {
+	uint64_t number;
+	uint32_t status; /* enum phial_status */
+	char text[PHIAL_ERROR_TEXT_BYTES];
 };
 
 struct phial_link_told {
@@ -120,7 +133,7 @@ struct phial_link_answer {
 
 /* One key's part of one file, for the filler. The parts of a file follow one another. */
 struct phial_fill_part {
-	int32_t serial; /* 0 with GIVE */
+	int32_t serial; /* 0 with GIVE and GIVE_NEXT; with ROTATE: as it is in the present generation */
 	uint32_t part;
 	uint32_t part_count;
 	uint32_t mode;
@@ -129,7 +142,8 @@ struct phial_fill_part {
 	char file[64];
 };
 
-#define PHIAL_FILL_PARTS_MAX (PHIAL_FRAME_MAX_BYTES / sizeof(struct phial_fill_part))
+#define PHIAL_FILL_PARTS_MAX \
+	((PHIAL_FRAME_MAX_BYTES - sizeof(struct phial_link_job)) / sizeof(struct phial_fill_part))
 
 /* One call, for phial_link_exchange(). */
 struct phial_link_request {

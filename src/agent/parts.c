@@ -6,6 +6,32 @@
 
 #include <phial/sealed.h>
 
+#include "agent/worker.h"
+
+size_t phial_parts_length(const struct phial_parts *parts)
+{
+	return sizeof(parts->job) + parts->count * sizeof(parts->items[0]);
+}
+
+enum phial_status phial_parts_find_maps(const struct phial_worker *worker, int32_t pid,
+					uint64_t start_time, struct phial_id_map ret_maps[static 2],
+					struct phial_error *err)
+{
+	const struct phial_link_process call = { .pid = pid, .start_time = start_time };
+	static struct phial_link_maps maps;
+	struct phial_link_answer answer;
+	enum phial_status status = phial_link_call(worker->start->call_fd, PHIAL_LINK_MAPS, &call,
+						   sizeof(call), NULL, &answer, err);
+
+	if (status == PHIAL_OK) {
+		memcpy(&maps, worker->start->pages.bytes, sizeof(maps));
+	}
+	for (size_t i = 0; status == PHIAL_OK && i < 2; i++) {
+		status = phial_id_map_parse(maps.texts[i], maps.lengths[i], &ret_maps[i], err);
+	}
+	return status;
+}
+
 /* Owner and mode of one file as the host sees them. */
 static enum phial_status map_owner(const struct phial_grant_file *file,
 				   const struct phial_loaded *loaded,

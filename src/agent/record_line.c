@@ -76,13 +76,14 @@ static bool take_file_name(struct phial_span name, struct phial_release *release
 	return last.length > 0 && phial_span_copy(last, release->file, sizeof(release->file));
 }
 
-/* "web/db=1795304458123=db=0=1795304458" */
+/* "web/db=1795304458123=db=0=1795304458=0" */
 static bool parse_release(struct phial_span word, struct phial_release *release)
 {
 	struct phial_span name = cut(&word, '=');
 	struct phial_span version = cut(&word, '=');
 	uint64_t not_after = 0;
 	uint64_t created = 0;
+	uint64_t read = 0;
 
 	if (name.length == 0 || !phial_parse_u64(version, 0, VERSION_MAX, &release->version)) {
 		return false;
@@ -93,11 +94,13 @@ static bool parse_release(struct phial_span word, struct phial_release *release)
 		}
 	} else if (!phial_span_copy(cut(&word, '='), release->file, sizeof(release->file)) ||
 		   !phial_parse_u64(cut(&word, '='), 0, INT64_MAX, &not_after) ||
-		   !phial_parse_u64(word, 0, INT64_MAX, &created)) {
+		   !phial_parse_u64(cut(&word, '='), 0, INT64_MAX, &created) ||
+		   !phial_parse_u64(word, 0, INT64_MAX, &read)) {
 		return false;
 	}
 	release->not_after_s = (int64_t)not_after;
 	release->created_s = (int64_t)created;
+	release->read_ms = (int64_t)read;
 	release->name = strndup(name.text, name.length);
 	return release->name != NULL;
 }
@@ -128,9 +131,9 @@ void phial_releases_format(struct phial_text *line, const struct phial_release *
 			   size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		phial_text_add(line, " %s=%" PRIu64 "=%s=%" PRId64 "=%" PRId64, releases[i].name,
-			       releases[i].version, releases[i].file, releases[i].not_after_s,
-			       releases[i].created_s);
+		phial_text_add(line, " %s=%" PRIu64 "=%s=%" PRId64 "=%" PRId64 "=%" PRId64,
+			       releases[i].name, releases[i].version, releases[i].file,
+			       releases[i].not_after_s, releases[i].created_s, releases[i].read_ms);
 	}
 }
 

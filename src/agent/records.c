@@ -23,6 +23,18 @@ struct phial_records {
 	unsigned int appended;
 };
 
+bool phial_releases_equal(const struct phial_release *a, size_t a_count,
+			  const struct phial_release *b, size_t b_count)
+{
+	bool is_equal = a_count == b_count;
+
+	for (size_t i = 0; is_equal && i < a_count; i++) {
+		is_equal = a[i].version == b[i].version && strcmp(a[i].name, b[i].name) == 0 &&
+			   strcmp(a[i].file, b[i].file) == 0;
+	}
+	return is_equal;
+}
+
 void phial_releases_free(struct phial_release *releases, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

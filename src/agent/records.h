@@ -13,7 +13,7 @@
  * noted that they came to their end (done; in a rewritten file ",done" behind the door): a hook that
  * does not fails its container, but a phial-init goes on and asks the next worker. Further words are
  * @user=UID:GID, @fs=DEVICE:ID:INODE, @at=MILLISECONDS and @ready=MILLISECONDS, all optional.
- * RELEASE is NAME=VERSION=FILE=NOT-AFTER=CREATED; version 0: it is gone for good. `has` replaces
+ * RELEASE is NAME=VERSION=FILE=NOT-AFTER=CREATED=READ; version 0: it is gone for good. `has` replaces
  * them all. Older agents wrote NAME=VERSION.
  */
 #ifndef PHIAL_AGENT_RECORDS_H
@@ -43,6 +43,7 @@ struct phial_release {
 	char file[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
 	int64_t not_after_s; /* seconds since 1970, 0: never */
 	int64_t created_s;   /* 0: not known */
+	int64_t read_ms;     /* since boot: when it was read and closed first; 0: not yet */
 };
 
 /* Where a change of a container stands; see live.c. Not on disk. */
@@ -144,6 +145,10 @@ PHIAL_CHECKED enum phial_status phial_records_ready(struct phial_records *record
 PHIAL_CHECKED enum phial_status phial_records_hold(struct phial_records *records,
 						   struct phial_record *record, uint64_t number,
 						   struct phial_error *err);
+
+/* Are two lists the same secrets, in the same order, in the same versions and files? */
+bool phial_releases_equal(const struct phial_release *a, size_t a_count,
+			  const struct phial_release *b, size_t b_count);
 
 /* Free a list of releases. May be NULL. */
 void phial_releases_free(struct phial_release *releases, size_t count);

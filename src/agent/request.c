@@ -10,10 +10,12 @@
 
 #include "agent/init_door.h"
 #include "agent/link.h"
+#include "agent/live.h"
 #include "agent/log.h"
 #include "agent/parts.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
+#include "mount/generation.h"
 #include "oci/config.h"
 #include "wire/hook_protocol.h"
 
@@ -123,8 +125,8 @@ static enum phial_status start_fill(struct phial_worker *worker, struct phial_cl
 	enum phial_status status = parse_mount(frame->length, &mount, maps, err);
 
 	if (status == PHIAL_OK && is_user) {
-		status = phial_user_find_maps(worker, client->record->pid, mount.start_time, maps,
-					      err);
+		status = phial_parts_find_maps(worker, client->record->pid, mount.start_time, maps,
+					       err);
 	}
 	/* Its number was given to another process since its facts were read. */
 	if (status == PHIAL_OK && client->is_mounter &&
@@ -136,17 +138,18 @@ static enum phial_status start_fill(struct phial_worker *worker, struct phial_cl
 		status = phial_mount_identify(frame->fds[1], &client->record->identity, err);
 	}
 	if (status == PHIAL_OK) {
+		parts.job = (struct phial_link_job){ .generation = PHIAL_GENERATION_FIRST };
 		parts.count = 0;
 		status = list_parts(worker, client, maps, &parts, err);
 	}
 	if (status == PHIAL_OK && is_user) {
-		status = phial_user_fill(worker, client, frame->fds[1], parts.items, err);
+		status = phial_user_fill(worker, frame->fds[1], client->record->releases,
+					 client->record->release_count, &parts, err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_link_call(worker->start->call_fd,
-					 is_user ? PHIAL_LINK_GIVE : PHIAL_LINK_FILL, parts.items,
-					 parts.count * sizeof(parts.items[0]), frame->fds, &answer,
-					 err);
+					 is_user ? PHIAL_LINK_GIVE : PHIAL_LINK_FILL, &parts,
+					 phial_parts_length(&parts), frame->fds, &answer, err);
 	}
 	if (status != PHIAL_OK) {
 		return status;
@@ -274,6 +277,7 @@ static void on_attached(struct phial_worker *worker, struct phial_client *client
 		(void)send_result(client, PHIAL_HOOK_COMMITTED, status, err.text);
 		return;
 	}
+	phial_live_begin(worker, client->record);
 	if (!send_result(client, PHIAL_HOOK_COMMITTED, PHIAL_OK, "")) {
 		return; /* closing the client takes the mount back */
 	}

@@ -241,6 +241,29 @@ static enum phial_status on_mounter(struct supervisor *supervisor, const void *r
 	return mounters_start(supervisor, call->pid, frame->fds[0], &supervisor->answer_fd, err);
 }
 
+static enum phial_status on_job(struct supervisor *supervisor, const void *record,
+				struct phial_frame *frame, struct phial_link_answer *answer,
+				struct phial_error *err)
+{
+	(void)answer;
+	return containers_change(supervisor, frame, record, err);
+}
+
+/* Only the worker of a user's agent writes into mounts itself. */
+static enum phial_status on_mount(struct supervisor *supervisor, const void *record,
+				  struct phial_frame *frame, struct phial_link_answer *answer,
+				  struct phial_error *err)
+{
+	const struct phial_link_container *call = record;
+
+	(void)frame;
+	(void)answer;
+	if (!supervisor->options->is_user) {
+		return phial_fail(err, PHIAL_DENIED, 0, "not in an agent of root");
+	}
+	return containers_share_mount(supervisor, call->number, &supervisor->answer_fd, err);
+}
+
 static enum phial_status on_signal(struct supervisor *supervisor, const void *record,
 				   struct phial_frame *frame, struct phial_link_answer *answer,
 				   struct phial_error *err)
@@ -248,17 +271,6 @@ static enum phial_status on_signal(struct supervisor *supervisor, const void *re
 	(void)frame;
 	(void)answer;
 	return notifiers_tell(supervisor, record, err);
-}
-
-static enum phial_status on_watch_reads(struct supervisor *supervisor, const void *record,
-					struct phial_frame *frame, struct phial_link_answer *answer,
-					struct phial_error *err)
-{
-	const struct phial_link_container *call = record;
-
-	(void)frame;
-	(void)answer;
-	return reads_watch(supervisor, call->number, err);
 }
 
 static enum phial_status on_reload(struct supervisor *supervisor, const void *record,
@@ -317,16 +329,20 @@ typedef enum phial_status call_fn(struct supervisor *supervisor, const void *rec
 
 static const struct call {
 	uint32_t type;
-	size_t record_bytes; /* exact, or a multiple of it for FILL and GIVE */
+	size_t record_bytes; /* exact; of jobs, what comes before the parts */
 	size_t fd_count;
 	call_fn *run;
 } calls[] = {
 	{ PHIAL_LINK_ADD_KEY, sizeof(struct phial_link_add_key), 0, on_add_key },
 	{ PHIAL_LINK_WORKLOAD, sizeof(struct phial_link_workload), 0, on_workload },
-	{ PHIAL_LINK_FILL, sizeof(struct phial_fill_part), 2, on_fill },
-	{ PHIAL_LINK_GIVE, sizeof(struct phial_fill_part), 2, on_fill },
+	{ PHIAL_LINK_FILL, sizeof(struct phial_link_job), 2, on_fill },
+	{ PHIAL_LINK_GIVE, sizeof(struct phial_link_job), 2, on_fill },
+	{ PHIAL_LINK_ROTATE, sizeof(struct phial_link_job), 0, on_job },
+	{ PHIAL_LINK_GIVE_NEXT, sizeof(struct phial_link_job), 0, on_job },
+	{ PHIAL_LINK_REMOVE, sizeof(struct phial_link_job), 0, on_job },
+	{ PHIAL_LINK_WIPE_OLD, sizeof(struct phial_link_job), 0, on_job },
+	{ PHIAL_LINK_MOUNT, sizeof(struct phial_link_container), 0, on_mount },
 	{ PHIAL_LINK_WIPE, sizeof(struct phial_link_container), 0, on_wipe },
-	{ PHIAL_LINK_WATCH_READS, sizeof(struct phial_link_container), 0, on_watch_reads },
 	{ PHIAL_LINK_ALIVE, sizeof(struct phial_link_process), 0, on_alive },
 	{ PHIAL_LINK_MAPS, sizeof(struct phial_link_process), 0, on_maps },
 	{ PHIAL_LINK_QUOTA, 0, 0, on_quota },
@@ -340,8 +356,9 @@ static const struct call {
 
 static bool has_right_size(const struct call *call, const struct phial_frame *frame)
 {
-	if (call->type == PHIAL_LINK_FILL || call->type == PHIAL_LINK_GIVE) {
-		return frame->length > 0 && frame->length % call->record_bytes == 0;
+	if (call->run == on_fill || call->run == on_job) {
+		return frame->length >= call->record_bytes &&
+		       (frame->length - call->record_bytes) % sizeof(struct phial_fill_part) == 0;
 	}
 	return frame->length == call->record_bytes;
 }

@@ -6,6 +6,7 @@
 #include "agent/supervisor_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -120,7 +121,6 @@ static void remove_container(struct supervisor *supervisor, struct container *co
 		link = &(*link)->next;
 	}
 	*link = container->next;
-	phial_reads_forget(&supervisor->reads, container->number);
 	phial_close_fd(&container->exit_fd);
 	phial_close_fd(&container->mount_fd);
 	free(container);
@@ -136,7 +136,9 @@ static void wipe(struct supervisor *supervisor, struct container *container)
 	if (container->filler) {
 		return;
 	}
-	if (give_job(supervisor, container, PHIAL_LINK_WIPE, NULL, 0, &err) != PHIAL_OK) {
+	static const struct phial_link_job job;
+
+	if (give_job(supervisor, container, PHIAL_LINK_WIPE, &job, sizeof(job), &err) != PHIAL_OK) {
 		phial_log("container %llu: cannot wipe its mount, letting go of it: %s",
 			  (unsigned long long)container->number, err.text);
 		remove_container(supervisor, container);
@@ -181,6 +183,46 @@ static struct container *find(const struct supervisor *supervisor, uint64_t numb
 		container = container->next;
 	}
 	return container;
+}
+
+/* The container of a number, if its mount is still to be changed. */
+static enum phial_status find_live(const struct supervisor *supervisor, uint64_t number,
+				   struct container **ret_container, struct phial_error *err)
+{
+	*ret_container = find(supervisor, number);
+	if (!*ret_container || (*ret_container)->has_exited || (*ret_container)->must_wipe) {
+		return phial_fail(err, PHIAL_GONE, 0, "the container has ended");
+	}
+	return PHIAL_OK;
+}
+
+enum phial_status containers_change(struct supervisor *supervisor, const struct phial_frame *frame,
+				    const void *record, struct phial_error *err)
+{
+	const struct phial_link_job *job = record;
+	struct container *container;
+	enum phial_status status = find_live(supervisor, job->number, &container, err);
+
+	if (status == PHIAL_OK && container->filler) {
+		status = phial_fail(err, PHIAL_EXISTS, 0, "its mount is being written to");
+	}
+	return status == PHIAL_OK
+		       ? give_job(supervisor, container, frame->type, record, frame->length, err)
+		       : status;
+}
+
+enum phial_status containers_share_mount(const struct supervisor *supervisor, uint64_t number,
+					 int *ret_fd, struct phial_error *err)
+{
+	struct container *container;
+	enum phial_status status = find_live(supervisor, number, &container, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	*ret_fd = fcntl(container->mount_fd, F_DUPFD_CLOEXEC, 0);
+	return *ret_fd >= 0 ? PHIAL_OK
+			    : phial_fail(err, PHIAL_SYSTEM, errno, "share a container's mount");
 }
 
 struct container *containers_find(const struct supervisor *supervisor, uint64_t number)

@@ -9,32 +9,13 @@
 #include <phial/sealed.h>
 
 #include "agent/link.h"
+#include "agent/parts.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/secret.h"
 #include "crypt/crypt.h"
 #include "mount/generation.h"
-#include "oci/config.h"
-
-enum phial_status phial_user_find_maps(const struct phial_worker *worker, int32_t pid,
-				       uint64_t start_time, struct phial_id_map ret_maps[static 2],
-				       struct phial_error *err)
-{
-	const struct phial_link_process call = { .pid = pid, .start_time = start_time };
-	static struct phial_link_maps maps;
-	struct phial_link_answer answer;
-	enum phial_status status = phial_link_call(worker->start->call_fd, PHIAL_LINK_MAPS, &call,
-						   sizeof(call), NULL, &answer, err);
-
-	if (status == PHIAL_OK) {
-		memcpy(&maps, worker->start->pages.bytes, sizeof(maps));
-	}
-	for (size_t i = 0; status == PHIAL_OK && i < 2; i++) {
-		status = phial_id_map_parse(maps.texts[i], maps.lengths[i], &ret_maps[i], err);
-	}
-	return status;
-}
 
 /*
  * Open one secret. These very bytes were verified when they were loaded, and nothing refused them
@@ -75,44 +56,86 @@ struct fill {
 	int dir_fd;
 };
 
-static enum phial_status begin(const struct phial_worker *worker, int mount_fd, struct fill *fill,
-			       struct phial_error *err)
+static enum phial_status begin(const struct phial_worker *worker, int mount_fd, uint32_t generation,
+			       struct fill *fill, struct phial_error *err)
 {
 	enum phial_status status = phial_worker_read_identity(worker, &fill->identities, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_secret_new(PHIAL_SECRET_MAX_BYTES, &fill->value, err);
 	}
-	if (status == PHIAL_OK) {
-		status = phial_generation_begin(mount_fd, PHIAL_GENERATION_FIRST, &fill->dir_fd,
-						err);
+	return status == PHIAL_OK ? phial_generation_begin(mount_fd, generation, &fill->dir_fd, err)
+				  : status;
+}
+
+/* Open one and write it. */
+static enum phial_status write_release(const struct phial_worker *worker, struct fill *fill,
+				       const struct phial_release *release,
+				       const struct phial_fill_part *part, struct phial_error *err)
+{
+	const struct phial_entry *entry = phial_index_find(&worker->index, release->name);
+
+	if (!entry || !entry->loaded.sealed || entry->loaded.version != release->version) {
+		return phial_fail(
+			err, PHIAL_NOT_FOUND, 0,
+			"%s is not in the store any more; an agent of a user cannot carry "
+			"it into the next generation",
+			release->name);
 	}
+	enum phial_status status = open_value(&entry->loaded, fill->identities, fill->value, err);
+
+	if (status == PHIAL_OK) {
+		status = write_value(fill->dir_fd, part, fill->value, err);
+	}
+	/* The bytes in use: a MiB of zeros for each of many small files takes long. */
+	phial_secret_set_length(fill->value, 0);
 	return status;
 }
 
-enum phial_status phial_user_fill(const struct phial_worker *worker,
-				  const struct phial_client *client, int mount_fd,
-				  const struct phial_fill_part *parts, struct phial_error *err)
+enum phial_status phial_user_fill(const struct phial_worker *worker, int mount_fd,
+				  const struct phial_release *releases, size_t count,
+				  const struct phial_parts *parts, struct phial_error *err)
 {
 	struct fill fill = { .dir_fd = -1 };
-	enum phial_status status = begin(worker, mount_fd, &fill, err);
+	const struct phial_fill_part *part = parts->items;
+	enum phial_status status = begin(worker, mount_fd, parts->job.generation, &fill, err);
 
-	for (size_t i = 0; status == PHIAL_OK && i < client->file_count; i++) {
-		const struct phial_entry *entry =
-			phial_index_find(&worker->index, client->files[i].secret);
-
-		status = open_value(&entry->loaded, fill.identities, fill.value, err);
-		if (status == PHIAL_OK) {
-			status = write_value(fill.dir_fd, &parts[i], fill.value, err);
+	for (size_t i = 0; status == PHIAL_OK && i < count; i++) {
+		if (releases[i].version != 0) {
+			status = write_release(worker, &fill, &releases[i], part++, err);
 		}
-		/* The bytes in use: a MiB of zeros for each of many small files takes long. */
-		phial_secret_set_length(fill.value, 0);
 	}
 	phial_close_fd(&fill.dir_fd);
 	phial_secret_free(fill.value);
 	phial_identities_free(fill.identities);
-	if (status != PHIAL_OK && phial_mount_wipe(mount_fd, NULL) != PHIAL_OK) {
-		return status; /* nobody else has it: it goes with its last descriptor */
+	if (status != PHIAL_OK &&
+	    phial_generation_wipe(mount_fd, parts->job.generation, NULL) != PHIAL_OK) {
+		return status; /* it is wiped with the rest of the mount */
 	}
 	return status;
+}
+
+enum phial_status phial_user_rotate(const struct phial_worker *worker,
+				    const struct phial_record *record, struct phial_parts *parts,
+				    struct phial_error *err)
+{
+	const struct phial_link_container call = { .number = record->number };
+	const struct phial_link_request request = { .type = PHIAL_LINK_MOUNT,
+						    .record = &call,
+						    .length = sizeof(call) };
+	struct phial_link_answer answer;
+	uint32_t present;
+	phial_auto_fd int mount_fd = -1;
+	enum phial_status status =
+		phial_link_exchange(worker->start->call_fd, &request, &answer, &mount_fd, err);
+
+	if (status == PHIAL_OK && mount_fd < 0) {
+		status = phial_fail(err, PHIAL_SYSTEM, 0, "the container's mount did not come");
+	}
+	if (status == PHIAL_OK) {
+		status = phial_generation_next(mount_fd, &present, &parts->job.generation, err);
+	}
+	return status == PHIAL_OK ? phial_user_fill(worker, mount_fd, record->live.next,
+						    record->live.next_count, parts, err)
+				  : status;
 }

@@ -17,7 +17,9 @@
 
 #include "agent/init_door.h"
 #include "agent/link.h"
+#include "agent/live.h"
 #include "agent/log.h"
+#include "agent/revocations.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "keyring/keyring.h"
@@ -64,6 +66,10 @@ static enum phial_status open_state(struct phial_worker *worker, struct phial_er
 	if (status == PHIAL_OK) {
 		status = phial_marks_open(worker->start->state_fd, is_first_start, &worker->marks,
 					  err);
+	}
+	if (status == PHIAL_OK) {
+		status = phial_revocations_open(worker->start->state_fd, worker->marks,
+						&worker->revocations, err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_records_open(worker->start->state_fd, &worker->records, err);
@@ -149,6 +155,7 @@ static void on_store(struct phial_worker *worker, const struct phial_frame *fram
 						    0, NULL, &answer, NULL);
 
 	(void)ignored;
+	phial_live_review(worker);
 	answer_reloads(worker);
 }
 
@@ -172,6 +179,10 @@ static void on_live(struct phial_worker *worker, const struct phial_link_contain
 		record->is_held = true;
 	}
 	if (record && record->is_committed) {
+		/* Whether there is an old generation only the worker before this one knew. */
+		record->live.grace_until_ms =
+			phial_worker_clock_ms() + phial_workload_life(NULL)->grace_ms;
+		phial_live_begin(worker, record);
 		return;
 	}
 	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, live,
@@ -221,10 +232,11 @@ union event_record {
 	struct phial_link_container container;
 	struct phial_link_result result;
 	struct phial_link_told told;
+	struct phial_link_read read;
 };
 
 static void run_event(struct phial_worker *worker, const struct phial_frame *frame,
-		      const union event_record *record)
+		      union event_record *record)
 {
 	switch (frame->type) {
 	case PHIAL_LINK_STORE:
@@ -240,6 +252,12 @@ static void run_event(struct phial_worker *worker, const struct phial_frame *fra
 		phial_request_on_filled(worker, record->result.number,
 					(enum phial_status)record->result.status,
 					record->result.text);
+		phial_live_on_done(worker, record->result.number,
+				   (enum phial_status)record->result.status, record->result.text);
+		break;
+	case PHIAL_LINK_READ:
+		record->read.file[sizeof(record->read.file) - 1] = '\0';
+		phial_live_on_read(worker, record->read.number, record->read.file);
 		break;
 	case PHIAL_LINK_EXITED:
 		on_exited(worker, record->container.number);
@@ -410,8 +428,15 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 	phial_init_door_prepare(worker, worker->is_loaded && worker->is_serving, set + SLOT_CALLERS,
 				&wait_ms);
 	int64_t gap_ms = phial_audit_flush(worker);
+	int64_t live_ms = phial_live_run(worker);
 
-	return (int)(gap_ms >= 0 && (wait_ms < 0 || gap_ms < wait_ms) ? gap_ms : wait_ms);
+	if (gap_ms >= 0 && (wait_ms < 0 || gap_ms < wait_ms)) {
+		wait_ms = gap_ms;
+	}
+	if (live_ms >= 0 && (wait_ms < 0 || live_ms - now_ms < wait_ms)) {
+		wait_ms = live_ms > now_ms ? live_ms - now_ms : 0;
+	}
+	return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
 }
 
 static bool serve_once(struct phial_worker *worker)

@@ -129,6 +129,7 @@ struct phial_worker {
 	struct phial_index index;
 	struct phial_marks *marks;
 	struct phial_records *records;
+	struct phial_revocations *revocations;
 	struct phial_trust *trust; /* NULL until a store was read */
 	struct phial_policy policy;
 	struct phial_workload_dir *workloads;
@@ -147,6 +148,7 @@ struct phial_worker {
 	struct phial_served served[PHIAL_SERVED_MAX];
 	size_t next_served;
 	struct phial_worker_audit audit;
+	int64_t live_due_ms; /* when live.c has something to do, since boot; -1: never */
 };
 
 /*
@@ -184,25 +186,22 @@ PHIAL_CHECKED enum phial_status phial_worker_read_identity(const struct phial_wo
 							   struct phial_error *err);
 
 /*
- * user_fill.c, for a user's agent: what root's has the filler do, or trusts a hook for.
- * Find the id maps of a process (uid, gid) as the agent's own namespace counts; PHIAL_GONE when it
- * is not the process that began at start_time.
+ * user_fill.c, for a user's agent: what root's has the filler do. Write files into the generation
+ * of parts->job in a mount, opening each from its sealed file; they are the agent's until the filler
+ * gives them away. releases: what the container is to have; those of version 0 are left out. parts:
+ * one for each of the others. A failure leaves nothing of the generation.
  */
-struct phial_id_map;
-PHIAL_CHECKED enum phial_status phial_user_find_maps(const struct phial_worker *worker, int32_t pid,
-						     uint64_t start_time,
-						     struct phial_id_map ret_maps[static 2],
-						     struct phial_error *err);
-
-/*
- * Write the files of a client's request into a mount, opening each from its sealed file; they are
- * the agent's until the filler gives them away. parts: one for each file.
- */
-struct phial_fill_part;
-PHIAL_CHECKED enum phial_status phial_user_fill(const struct phial_worker *worker,
-						const struct phial_client *client, int mount_fd,
-						const struct phial_fill_part *parts,
+struct phial_parts;
+PHIAL_CHECKED enum phial_status phial_user_fill(const struct phial_worker *worker, int mount_fd,
+						const struct phial_release *releases, size_t count,
+						const struct phial_parts *parts,
 						struct phial_error *err);
+
+/* The same for the next generation of a live container: record->live.next. */
+PHIAL_CHECKED enum phial_status phial_user_rotate(const struct phial_worker *worker,
+						  const struct phial_record *record,
+						  struct phial_parts *parts,
+						  struct phial_error *err);
 
 /* request.c: a frame has come from a hook, the filler is done, a client went away. */
 void phial_request_on_frame(struct phial_worker *worker, struct phial_client *client);

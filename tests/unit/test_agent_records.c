@@ -179,8 +179,8 @@ static void test_life(void **state)
 	start(records, 2, PHIAL_DOOR_HOOK, true);
 	start(records, 3, PHIAL_DOOR_HOOK, true);
 	assert_non_null(releases);
-	releases[0] = (struct phial_release){ strdup("web/db"), 8, "database", 90, 80 };
-	releases[1] = (struct phial_release){ strdup("web/tls"), 0, "tls", 0, 0 };
+	releases[0] = (struct phial_release){ strdup("web/db"), 8, "database", 90, 80, 70 };
+	releases[1] = (struct phial_release){ strdup("web/tls"), 0, "tls", 0, 0, 0 };
 	assert_int_equal(phial_records_replace(records, find(records, 2), releases, 2, NULL),
 			 PHIAL_OK);
 	assert_int_equal(phial_records_ready(records, find(records, 2), 1234, NULL), PHIAL_OK);
@@ -194,6 +194,7 @@ static void test_life(void **state)
 		assert_int_equal(record->releases[0].version, 8);
 		assert_int_equal(record->releases[0].not_after_s, 90);
 		assert_int_equal(record->releases[0].created_s, 80);
+		assert_int_equal(record->releases[0].read_ms, 70);
 		assert_int_equal(record->releases[1].version, 0);
 		assert_int_equal(record->ready_ms, 1234);
 		assert_int_equal(record->user_uid, 70000);

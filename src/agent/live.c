@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Which container is looked at when, and what comes next for it: one job at a time on each mount.
+ * The comparison is live_plan.c's, the work live_steps.c's. Holds no value: the filler reads the ring.
+ */
+#include "agent/live.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/live_plan.h"
+#include "agent/live_steps.h"
+#include "agent/log.h"
+#include "agent/worker.h"
+#include "base/cleanup.h"
+
+/* --- what others say ---------------------------------------------------------------------- */
+
+static struct phial_record *find_record(const struct phial_worker *worker, uint64_t number)
+{
+	struct phial_record *record = phial_records_first(worker->records);
+
+	while (record && record->number != number) {
+		record = record->next;
+	}
+	return record;
+}
+
+static bool is_live(const struct phial_record *record)
+{
+	return record->is_committed && record->is_held;
+}
+
+void phial_live_review(struct phial_worker *worker)
+{
+	for (struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		r->live.is_dirty = true;
+		r->live.retry_at_ms = 0;
+	}
+	worker->live_due_ms = 0;
+}
+
+void phial_live_revoked(struct phial_worker *worker, const char *name)
+{
+	for (struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		if (r->live.grace_until_ms != 0 && phial_live_find_release(r, name)) {
+			r->live.grace_until_ms = phial_worker_clock_ms();
+		}
+	}
+	phial_live_review(worker);
+}
+
+void phial_live_begin(struct phial_worker *worker, struct phial_record *record)
+{
+	phial_live_watch_reads(worker, record);
+	record->live.is_dirty = true;
+	worker->live_due_ms = 0;
+}
+
+void phial_live_on_ready(struct phial_worker *worker, struct phial_record *record)
+{
+	struct phial_error err;
+
+	if (record->ready_ms != 0) {
+		return;
+	}
+	if (phial_records_ready(worker->records, record, phial_worker_clock_ms(), &err) !=
+	    PHIAL_OK) {
+		phial_log("container %s: it is ready, which could not be recorded: %s",
+			  record->container, err.text);
+	}
+	phial_log("container %s is ready", record->container);
+	record->live.is_dirty = true;
+	worker->live_due_ms = 0;
+}
+
+/* Remember it durably: the next worker must not wait for another reader. */
+static void note_read(struct phial_worker *worker, struct phial_record *record,
+		      struct phial_release *release)
+{
+	struct phial_release *copy = calloc(record->release_count, sizeof(*copy));
+	struct phial_error err;
+
+	release->read_ms = phial_worker_clock_ms();
+	if (!copy) {
+		abort();
+	}
+	memcpy(copy, record->releases, record->release_count * sizeof(*copy));
+	for (size_t i = 0; i < record->release_count; i++) {
+		copy[i].name = strdup(copy[i].name);
+		if (!copy[i].name) {
+			abort();
+		}
+	}
+	if (phial_records_replace(worker->records, record, copy, record->release_count, &err) !=
+	    PHIAL_OK) {
+		phial_log("container %s: a read could not be recorded: %s", record->container,
+			  err.text);
+	}
+}
+
+void phial_live_on_read(struct phial_worker *worker, uint64_t number, const char *file)
+{
+	struct phial_record *record = find_record(worker, number);
+
+	for (size_t i = 0; record && i < record->release_count; i++) {
+		struct phial_release *release = &record->releases[i];
+
+		if (strcmp(release->file, file) == 0 && release->version != 0 &&
+		    release->read_ms == 0) {
+			note_read(worker, record, release);
+			record->live.is_dirty = true;
+			worker->live_due_ms = 0;
+			return;
+		}
+	}
+}
+
+size_t phial_live_unsettled(const struct phial_worker *worker, const char *secret)
+{
+	struct phial_live_grant grant = { .is_good = false };
+	size_t count = 0;
+
+	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		const struct phial_release *release = phial_live_find_release(r, secret);
+
+		if (!is_live(r) || !release || release->version == 0) {
+			continue;
+		}
+		if (strcmp(grant.workload, r->workload) != 0) {
+			phial_live_grant_get(worker, r->workload, &grant);
+		}
+		count += r->live.grace_until_ms != 0 ||
+			 phial_live_judge(worker, r, release, &grant).must_go;
+	}
+	phial_live_grant_free(&grant);
+	return count;
+}
+
+void phial_live_on_done(struct phial_worker *worker, uint64_t number, enum phial_status status,
+			const char *text)
+{
+	struct phial_record *record = find_record(worker, number);
+
+	if (!record || record->live.step <= PHIAL_LIVE_AUDITING) {
+		return; /* of a worker before this one, or of a start that was given up */
+	}
+	worker->live_due_ms = 0;
+	record->live.is_dirty = true;
+	phial_live_end_step(worker, record, status, text);
+}
+
+void phial_live_on_audited(struct phial_worker *worker, uint64_t request, enum phial_status status,
+			   const char *text)
+{
+	for (struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		if (r->live.step != PHIAL_LIVE_AUDITING || r->live.audit_request != request) {
+			continue;
+		}
+		worker->live_due_ms = 0;
+		if (status == PHIAL_OK) {
+			phial_live_rotate(worker, r);
+		} else {
+			phial_live_end_step(worker, r, status, text);
+		}
+	}
+}
+
+/* --- one container ------------------------------------------------------------------------ */
+
+/* Do the next thing for a container that no step is under way for. */
+static void look_at(struct phial_worker *worker, struct phial_record *record,
+		    const struct phial_live_grant *grant)
+{
+	struct phial_live *live = &record->live;
+	const int64_t now_ms = phial_worker_clock_ms();
+
+	live->is_dirty = false;
+	live->retry_at_ms = 0;
+	phial_live_watch_reads(worker, record);
+	if (phial_live_remove_what_must_go(worker, record, grant)) {
+		return;
+	}
+	bool is_graced = live->grace_until_ms > now_ms && !live->is_urgent;
+
+	if (!grant->is_good) {
+		(void)snprintf(live->problem, sizeof(live->problem), "%s", grant->problem);
+	} else if (!is_graced &&
+		   phial_live_list_next(worker, record, grant, &live->next, &live->next_count)) {
+		phial_live_begin_rotation(worker, record); /* the old generation goes with it */
+		return;
+	} else {
+		live->problem[0] = '\0';
+	}
+	if (live->grace_until_ms != 0 && !is_graced) {
+		phial_live_wipe_old(worker, record);
+	}
+}
+
+static size_t count_steps(const struct phial_worker *worker)
+{
+	size_t count = 0;
+
+	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		count += r->live.step != PHIAL_LIVE_IDLE;
+	}
+	return count;
+}
+
+int64_t phial_live_run(struct phial_worker *worker)
+{
+	struct phial_live_grant grant = { .is_good = false };
+	const int64_t now_ms = phial_worker_clock_ms();
+	int64_t next_ms = -1;
+
+	if (worker->live_due_ms < 0 || worker->live_due_ms > now_ms || !worker->is_loaded) {
+		return worker->live_due_ms;
+	}
+	size_t steps = count_steps(worker);
+
+	for (struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		if (!is_live(r) || r->live.step != PHIAL_LIVE_IDLE) {
+			continue;
+		}
+		if (strcmp(grant.workload, r->workload) != 0) {
+			phial_live_grant_get(worker, r->workload, &grant);
+		}
+		int64_t due_ms = r->live.is_dirty && r->live.retry_at_ms == 0
+					 ? now_ms
+					 : phial_live_find_due(worker, r, &grant);
+
+		if (due_ms >= 0 && due_ms <= now_ms && steps < PHIAL_LIVE_JOBS_MAX) {
+			look_at(worker, r, &grant);
+			steps += r->live.step != PHIAL_LIVE_IDLE;
+			due_ms = phial_live_find_due(worker, r, &grant);
+		}
+		if (due_ms >= 0 && (next_ms < 0 || due_ms < next_ms)) {
+			next_ms = due_ms;
+		}
+	}
+	phial_live_grant_free(&grant);
+	/* With all places taken, the end of one of the jobs wakes the rest. */
+	worker->live_due_ms = steps >= PHIAL_LIVE_JOBS_MAX ? -1 : next_ms;
+	return worker->live_due_ms;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The comparison of what a container has with what it may have. A container rotates only to a set
+ * with which it could start now; what it may not have any more goes in any case.
+ */
+#include "agent/live_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/revocations.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+
+/* --- the workload's grant --------------------------------------------------------------- */
+
+void phial_live_grant_free(struct phial_live_grant *grant)
+{
+	free(grant->files);
+	*grant = (struct phial_live_grant){ .is_good = false };
+}
+
+void phial_live_grant_get(const struct phial_worker *worker, const char *workload,
+			  struct phial_live_grant *grant)
+{
+	phial_auto_text struct phial_text problems = { .max = sizeof(grant->problem) - 1 };
+	const struct phial_workload *entry = phial_policy_find(&worker->policy, workload);
+
+	phial_live_grant_free(grant);
+	(void)snprintf(grant->workload, sizeof(grant->workload), "%s", workload);
+	grant->life = phial_workload_life(entry);
+	grant->is_good = phial_grant_files(worker, workload, &grant->files, &grant->file_count,
+					   &problems, NULL) == PHIAL_OK;
+	if (!grant->is_good) {
+		/* The first line is enough: `phial status` has them all, with the workload. */
+		(void)snprintf(grant->problem, sizeof(grant->problem), "%.*s",
+			       (int)strcspn(problems.bytes ? problems.bytes : "", "\n"),
+			       problems.bytes ? problems.bytes : "");
+	}
+}
+
+const struct phial_grant_file *phial_live_find_file(const struct phial_live_grant *grant,
+						    const char *secret)
+{
+	for (size_t i = 0; grant->is_good && i < grant->file_count; i++) {
+		if (strcmp(grant->files[i].secret, secret) == 0) {
+			return &grant->files[i];
+		}
+	}
+	return NULL;
+}
+
+const struct phial_release *phial_live_find_release(const struct phial_record *record,
+						    const char *secret)
+{
+	for (size_t i = 0; i < record->release_count; i++) {
+		if (strcmp(record->releases[i].name, secret) == 0) {
+			return &record->releases[i];
+		}
+	}
+	return NULL;
+}
+
+/* --- may it have that? -------------------------------------------------------------------- */
+
+/* Since boot, in milliseconds: when the whole of a container's secrets ends; -1: not by itself. */
+static int64_t find_keep_end(const struct phial_record *record, const struct phial_life *life)
+{
+	if (life->keep == PHIAL_KEEP_TIME) {
+		return record->started_ms + life->keep_ms;
+	}
+	if (life->keep == PHIAL_KEEP_UNTIL_READY && record->ready_ms != 0) {
+		return record->ready_ms + life->linger_ms;
+	}
+	return -1;
+}
+
+/* The same for one file that was read. */
+static int64_t find_read_end(const struct phial_release *release, const struct phial_life *life)
+{
+	return life->keep == PHIAL_KEEP_UNTIL_READ && release->read_ms != 0
+		       ? release->read_ms + life->linger_ms
+		       : -1;
+}
+
+/* In seconds since 1970, 0: never. */
+static int64_t find_expiry(const struct phial_release *release, const struct phial_life *life)
+{
+	int64_t by_age =
+		life->ttl_s > 0 && release->created_s > 0 ? release->created_s + life->ttl_s : 0;
+
+	if (release->not_after_s == 0 || (by_age != 0 && by_age < release->not_after_s)) {
+		return by_age;
+	}
+	return release->not_after_s;
+}
+
+static bool has_come(int64_t at_ms, int64_t now_ms)
+{
+	return at_ms >= 0 && at_ms <= now_ms;
+}
+
+/* The store has it, but not for this workload any more. */
+static bool is_taken_away(const struct phial_worker *worker, const struct phial_release *release,
+			  const struct phial_live_grant *grant)
+{
+	return grant->is_good && !phial_live_find_file(grant, release->name) &&
+	       phial_index_find(&worker->index, release->name) != NULL;
+}
+
+struct phial_live_verdict phial_live_judge(const struct phial_worker *worker,
+					   const struct phial_record *record,
+					   const struct phial_release *release,
+					   const struct phial_live_grant *grant)
+{
+	const struct phial_life *life = grant->life;
+	const int64_t now_ms = phial_worker_clock_ms();
+	const int64_t expiry_s = find_expiry(release, life);
+
+	if (phial_revocations_forbid(worker->revocations, release->name, release->version,
+				     record->workload, record->container)) {
+		return (struct phial_live_verdict){ true, false, PHIAL_AUDIT_REVOCATION,
+						    "revoked" };
+	}
+	if (expiry_s != 0 && expiry_s <= phial_worker_now_s(worker)) {
+		return (struct phial_live_verdict){ true, false, PHIAL_AUDIT_EXPIRY,
+						    expiry_s == release->not_after_s
+							    ? "expired (not-after)"
+							    : "expired (ttl)" };
+	}
+	if (has_come(find_keep_end(record, life), now_ms)) {
+		return (struct phial_live_verdict){
+			true, true, PHIAL_AUDIT_EXPIRY,
+			life->keep == PHIAL_KEEP_TIME ? "its time in the container is over (keep)"
+						      : "the container is ready (keep)"
+		};
+	}
+	if (has_come(find_read_end(release, life), now_ms)) {
+		return (struct phial_live_verdict){ true, true, PHIAL_AUDIT_EXPIRY,
+						    "it was read (keep)" };
+	}
+	if (is_taken_away(worker, release, grant)) {
+		return (struct phial_live_verdict){ true, false, PHIAL_AUDIT_REVOCATION,
+						    "the policy does not grant it any more" };
+	}
+	return (struct phial_live_verdict){ .must_go = false };
+}
+
+const struct phial_grant_file *phial_live_find_newer(const struct phial_worker *worker,
+						     const struct phial_record *record,
+						     const struct phial_release *release,
+						     const struct phial_live_grant *grant)
+{
+	const struct phial_grant_file *file = phial_live_find_file(grant, release->name);
+	struct phial_release newer = { .name = release->name };
+
+	if (!file) {
+		return NULL;
+	}
+	phial_release_describe(&newer, file,
+			       &phial_index_find(&worker->index, release->name)->loaded);
+	return newer.version != release->version &&
+			       !phial_live_judge(worker, record, &newer, grant).must_go
+		       ? file
+		       : NULL;
+}
+
+/* --- the next generation ------------------------------------------------------------------ */
+
+/* Add a copy. A worker without memory is started anew. */
+static void add(struct phial_release **list, size_t *count, const struct phial_release *release)
+{
+	*list = reallocarray(*list, *count + 1, sizeof(**list));
+	if (!*list) {
+		abort();
+	}
+	(*list)[*count] = *release;
+	(*list)[*count].name = strdup(release->name);
+	if (!(*list)[*count].name) {
+		abort();
+	}
+	(*count)++;
+}
+
+static bool is_same(const struct phial_release *a, const struct phial_release *b)
+{
+	return a->version == b->version && strcmp(a->file, b->file) == 0;
+}
+
+/* What the container is to have of one file: what is loaded, unless it is not to have it (again). */
+static bool choose(const struct phial_worker *worker, const struct phial_record *record,
+		   const struct phial_live_grant *grant, const struct phial_grant_file *file,
+		   struct phial_release *ret_release)
+{
+	const struct phial_release *has = phial_live_find_release(record, file->secret);
+	const struct phial_entry *entry = phial_index_find(&worker->index, file->secret);
+	struct phial_release offered = { .name = entry->name };
+
+	if (has && has->version == 0) {
+		*ret_release = *has; /* it was taken away for good */
+		return true;
+	}
+	phial_release_describe(&offered, file, &entry->loaded);
+	if (has && is_same(has, &offered)) {
+		*ret_release = *has;
+		return true;
+	}
+	if (!phial_live_judge(worker, record, &offered, grant).must_go) {
+		*ret_release = offered;
+		return true;
+	}
+	if (has) {
+		*ret_release = *has;
+	}
+	return has != NULL;
+}
+
+bool phial_live_list_next(const struct phial_worker *worker, const struct phial_record *record,
+			  const struct phial_live_grant *grant, struct phial_release **ret_next,
+			  size_t *ret_count)
+{
+	struct phial_release *next = NULL;
+	size_t count = 0;
+	bool is_new = false;
+
+	for (size_t i = 0; i < grant->file_count; i++) {
+		const struct phial_release *has =
+			phial_live_find_release(record, grant->files[i].secret);
+		struct phial_release release;
+
+		if (choose(worker, record, grant, &grant->files[i], &release)) {
+			add(&next, &count, &release);
+			is_new = is_new || !has || !is_same(has, &release);
+		}
+	}
+	/* What the store does not have any more stays: that is no revocation. */
+	for (size_t i = 0; i < record->release_count; i++) {
+		if (!phial_live_find_file(grant, record->releases[i].name)) {
+			add(&next, &count, &record->releases[i]);
+		}
+	}
+	if (!is_new) {
+		phial_releases_free(next, count);
+		return false;
+	}
+	*ret_next = next;
+	*ret_count = count;
+	return true;
+}
+
+/* --- when to look again ------------------------------------------------------------------- */
+
+static void sooner(int64_t *due_ms, int64_t at_ms)
+{
+	if (at_ms >= 0 && (*due_ms < 0 || at_ms < *due_ms)) {
+		*due_ms = at_ms;
+	}
+}
+
+int64_t phial_live_find_due(const struct phial_worker *worker, const struct phial_record *record,
+			    const struct phial_live_grant *grant)
+{
+	const int64_t now_ms = phial_worker_clock_ms();
+	const int64_t now_s = phial_worker_now_s(worker);
+	const struct phial_live *live = &record->live;
+	int64_t due_ms = -1;
+
+	if (live->retry_at_ms != 0) {
+		return live->retry_at_ms; /* what is due already has failed just now */
+	}
+	if (live->grace_until_ms != 0) {
+		sooner(&due_ms, live->grace_until_ms);
+	}
+	for (size_t i = 0; i < record->release_count; i++) {
+		const struct phial_release *release = &record->releases[i];
+		int64_t expiry_s = find_expiry(release, grant->life);
+
+		if (release->version == 0) {
+			continue;
+		}
+		sooner(&due_ms, find_keep_end(record, grant->life));
+		sooner(&due_ms, find_read_end(release, grant->life));
+		if (expiry_s != 0) {
+			sooner(&due_ms,
+			       expiry_s > now_s ? now_ms + (expiry_s - now_s) * 1000 : now_ms);
+		}
+	}
+	return due_ms;
+}
