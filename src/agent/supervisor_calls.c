@@ -273,6 +273,17 @@ static enum phial_status on_signal(struct supervisor *supervisor, const void *re
 	return notifiers_tell(supervisor, record, err);
 }
 
+static enum phial_status on_watch_reads(struct supervisor *supervisor, const void *record,
+					struct phial_frame *frame, struct phial_link_answer *answer,
+					struct phial_error *err)
+{
+	const struct phial_link_container *call = record;
+
+	(void)frame;
+	(void)answer;
+	return reads_watch(supervisor, call->number, err);
+}
+
 static enum phial_status on_reload(struct supervisor *supervisor, const void *record,
 				   struct phial_frame *frame, struct phial_link_answer *answer,
 				   struct phial_error *err)
@@ -343,6 +354,7 @@ static const struct call {
 	{ PHIAL_LINK_WIPE_OLD, sizeof(struct phial_link_job), 0, on_job },
 	{ PHIAL_LINK_MOUNT, sizeof(struct phial_link_container), 0, on_mount },
 	{ PHIAL_LINK_WIPE, sizeof(struct phial_link_container), 0, on_wipe },
+	{ PHIAL_LINK_WATCH_READS, sizeof(struct phial_link_container), 0, on_watch_reads },
 	{ PHIAL_LINK_ALIVE, sizeof(struct phial_link_process), 0, on_alive },
 	{ PHIAL_LINK_MAPS, sizeof(struct phial_link_process), 0, on_maps },
 	{ PHIAL_LINK_QUOTA, 0, 0, on_quota },

@@ -121,6 +121,7 @@ static void remove_container(struct supervisor *supervisor, struct container *co
 		link = &(*link)->next;
 	}
 	*link = container->next;
+	phial_reads_forget(&supervisor->reads, container->number);
 	phial_close_fd(&container->exit_fd);
 	phial_close_fd(&container->mount_fd);
 	free(container);

@@ -16,6 +16,7 @@
 #include "agent/notifier.h"
 #include "agent/options.h"
 #include "agent/pages.h"
+#include "agent/reads.h"
 #include "agent/sandbox.h"
 #include "mount/mount.h"
 #include "wire/frame.h"
@@ -27,6 +28,7 @@ enum watch_kind {
 	WATCH_FILLER,
 	WATCH_CONTAINER,
 	WATCH_NOTIFIER,
+	WATCH_READS,
 };
 
 /* Containers that are told at once; more wait. */
@@ -96,6 +98,8 @@ struct supervisor {
 	int call_fd;
 	int event_fd;
 	struct watch call_watch;
+	struct watch reads_watch;
+	struct phial_reads reads;
 	int answer_fd; /* goes with the answer to the call at hand, or -1 */
 	int64_t worker_started_ms;
 	unsigned int worker_restarts;
@@ -152,6 +156,14 @@ void containers_wipe(struct supervisor *supervisor, uint64_t number);
 void containers_on_exit(struct supervisor *supervisor, struct container *container);
 void containers_on_filler(struct supervisor *supervisor, struct filler *filler);
 struct container *containers_find(const struct supervisor *supervisor, uint64_t number);
+
+/*
+ * supervisor_reads.c: tell the worker, once a generation, of each file of a container that is read.
+ * PHIAL_GONE if the container has ended; else as phial_reads_watch().
+ */
+PHIAL_CHECKED enum phial_status reads_watch(struct supervisor *supervisor, uint64_t number,
+					    struct phial_error *err);
+void reads_on_event(struct supervisor *supervisor);
 
 /*
  * supervisor_mounters.c: start a mounter for the process of a pidfd. ret_fd: the worker's end of its
