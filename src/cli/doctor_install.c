@@ -358,6 +358,31 @@ static void check_workload(struct phial_doctor *doctor, const struct phial_json 
 			 phial_cli_number_of(workload, "live"), text.bytes ? text.bytes : "");
 }
 
+static void check_audit(struct phial_doctor *doctor)
+{
+	const struct phial_json *audit = phial_json_member(doctor->agent, "audit");
+	const struct phial_json *copy = phial_json_member(audit, "copy");
+	const char *problem = phial_cli_text_of(audit, "problem", NULL);
+	int64_t lost = phial_cli_number_of(copy, "lost");
+	bool drops = phial_cli_is_true(audit, "drops");
+
+	if (problem) {
+		phial_doctor_add(doctor, "agent.audit", drops ? PHIAL_CHECK_BAD : PHIAL_CHECK_WARN,
+				 "make room, or repair what it says; phial audit verify checks the "
+				 "log",
+				 "the audit log cannot be written, %s: %s",
+				 drops ? "secrets are released without an entry"
+				       : "no container gets secrets",
+				 problem);
+	}
+	if (lost > 0) {
+		phial_doctor_add(doctor, "agent.audit-copy", PHIAL_CHECK_WARN,
+				 "see that a syslog listens there, then restart the agent",
+				 "%" PRId64 " audit entries did not go to %s", lost,
+				 phial_cli_text_of(copy, "to", "?"));
+	}
+}
+
 void phial_doctor_agent(struct phial_doctor *doctor)
 {
 	const struct phial_json *agent = phial_json_member(doctor->agent, "agent");
@@ -377,6 +402,7 @@ void phial_doctor_agent(struct phial_doctor *doctor)
 			 version, is_equal ? "" : ", this phial is " PHIAL_VERSION);
 	check_agent_store(doctor);
 	check_secrets(doctor);
+	check_audit(doctor);
 	for (const struct phial_json *w = phial_json_first(weaker); w; w = phial_json_next(w)) {
 		const char *text = phial_json_string(w);
 

@@ -113,6 +113,8 @@ test_full_disk() {
 		"F-07 a full disk refuses a release, and the log says why"
 	unlike "$OUTPUT" "$(sha "$CANARY")" "... the container does not run"
 	like "$(status_of 's["audit"]["problem"]')" "No space left" "... status says so"
+	like "$("$PHIAL" doctor --run-dir "$RUN_DIR" 2>&1)" "agent.audit: .*no container gets secrets" \
+		"... and doctor"
 	rm "$LOG/filler"
 	run
 	is "$OUTPUT" "$(sha "$CANARY")" "with room again a container starts"
