@@ -21,11 +21,15 @@
 #include "wire/hook_protocol.h"
 
 #define PAGE_BYTES UINT64_C(4096)
-/* Room beside the files: links, directories and the kernel's own rounding. */
-#define MOUNT_SLACK_BYTES  UINT64_C(65536)
-#define MOUNT_SLACK_INODES 16
-/* Two generations live side by side while one replaces the other. */
+/*
+ * Room beside the files: links, directories, the kernel's own rounding, and what later versions and
+ * new secrets need. Memory is taken only for what is there.
+ */
+#define MOUNT_SLACK_BYTES  (UINT64_C(256) * 1024)
+#define MOUNT_SLACK_INODES 64
+/* Two generations live side by side while one replaces the other, and each may grow. */
 #define GENERATIONS 2
+#define GROWTH	    2
 /* Mounts of one container that makes mount namespaces for itself: each is memory of the host. */
 #define MOUNTS_OF_ONE 32
 
@@ -188,11 +192,12 @@ static void size_mount(const struct phial_worker *worker, const struct phial_cli
 
 		bytes += (secret->loaded.total_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 	}
-	verdict->size_bytes = bytes * GENERATIONS + MOUNT_SLACK_BYTES;
+	verdict->size_bytes = bytes * GENERATIONS * GROWTH + MOUNT_SLACK_BYTES;
 	if (entry && entry->size_bytes > verdict->size_bytes) {
 		verdict->size_bytes = entry->size_bytes;
 	}
-	verdict->inodes = (uint32_t)(client->file_count * (GENERATIONS + 1)) + MOUNT_SLACK_INODES;
+	verdict->inodes =
+		(uint32_t)(client->file_count * (GENERATIONS + 1) * GROWTH) + MOUNT_SLACK_INODES;
 }
 
 /* Write where and how large. False if a path does not fit. */

@@ -240,37 +240,63 @@ static void add_workloads(struct phial_json *root, const struct phial_worker *wo
 	}
 }
 
+/* What it has, and what it had and is not to get again. */
+static void add_releases(struct phial_json *container, const struct phial_record *record)
+{
+	struct phial_json *has = phial_json_add_array(container, "secrets");
+	struct phial_json *gone = phial_json_add_array(container, "removed");
+
+	for (size_t i = 0; i < record->release_count; i++) {
+		const struct phial_release *release = &record->releases[i];
+
+		if (release->version == 0) {
+			phial_json_add_string(gone, NULL, release->name);
+			continue;
+		}
+		struct phial_json *object = phial_json_add_object(has, NULL);
+
+		phial_json_add_string(object, "name", release->name);
+		phial_json_add_integer(object, "version", (int64_t)release->version);
+		add_time(object, "not_after", release->not_after_s);
+	}
+}
+
+static const char *container_state(const struct phial_record *record)
+{
+	if (!record->is_committed) {
+		return "starting";
+	}
+	return record->is_held ? "running" : "running, started by an earlier agent";
+}
+
+static void add_container(struct phial_json *containers, const struct phial_record *record)
+{
+	struct phial_json *container = phial_json_add_object(containers, NULL);
+
+	phial_json_add_string(container, "id", record->container);
+	phial_json_add_integer(container, "pid", record->pid);
+	phial_json_add_string(container, "workload", record->workload);
+	phial_json_add_string(container, "target", record->target);
+	phial_json_add_string(container, "door", phial_door_text(record->door));
+	if (record->door == PHIAL_DOOR_INIT_ENV) {
+		phial_json_add_string(phial_json_add_array(container, "weak"), NULL,
+				      "phial-init --env: values are in the environment");
+	}
+	phial_json_add_string(container, "mount",
+			      phial_mount_kind_text((enum phial_mount_kind)record->mount_kind));
+	phial_json_add_string(container, "state", container_state(record));
+	add_time(container, "started", record->started_s);
+	add_releases(container, record);
+	phial_json_add_bool(container, "old_generation", record->live.grace_until_ms != 0);
+	add_text_or_null(container, "problem", record->live.problem);
+}
+
 static void add_containers(struct phial_json *root, const struct phial_worker *worker)
 {
 	struct phial_json *containers = phial_json_add_array(root, "containers");
 
 	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
-		struct phial_json *container = phial_json_add_object(containers, NULL);
-		struct phial_json *releases;
-
-		phial_json_add_string(container, "id", r->container);
-		phial_json_add_integer(container, "pid", r->pid);
-		phial_json_add_string(container, "workload", r->workload);
-		phial_json_add_string(container, "target", r->target);
-		phial_json_add_string(container, "door", phial_door_text(r->door));
-		if (r->door == PHIAL_DOOR_INIT_ENV) {
-			phial_json_add_string(phial_json_add_array(container, "weak"), NULL,
-					      "phial-init --env: values are in the environment");
-		}
-		phial_json_add_string(container, "mount",
-				      phial_mount_kind_text((enum phial_mount_kind)r->mount_kind));
-		phial_json_add_string(container, "state",
-				      !r->is_committed ? "starting"
-				      : r->is_held     ? "running"
-						       : "running, started by an earlier agent");
-		add_time(container, "started", r->started_s);
-		releases = phial_json_add_array(container, "secrets");
-		for (size_t i = 0; i < r->release_count; i++) {
-			struct phial_json *release = phial_json_add_object(releases, NULL);
-
-			phial_json_add_string(release, "name", r->releases[i].name);
-			phial_json_add_integer(release, "version", (int64_t)r->releases[i].version);
-		}
+		add_container(containers, r);
 	}
 }
 

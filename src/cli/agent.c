@@ -336,6 +336,22 @@ enum phial_grade phial_cli_grade(const struct phial_json *container, struct phia
 	return phial_container_grade(&facts, reasons);
 }
 
+/* What is not as it was at the start, or not as it should be. */
+static void print_changes(const struct phial_json *container)
+{
+	const struct phial_json *removed = phial_json_member(container, "removed");
+	const char *problem = phial_cli_text_of(container, "problem", NULL);
+
+	for (const struct phial_json *r = phial_json_first(removed); r; r = phial_json_next(r)) {
+		printf("    %s removed\n", phial_json_string(r));
+	}
+	if (problem) {
+		printf("    keeps what it has: ");
+		phial_cli_print_safe(stdout, problem);
+		printf("\n");
+	}
+}
+
 static void print_container(const struct phial_json *container)
 {
 	const struct phial_json *secrets = phial_json_member(container, "secrets");
@@ -360,6 +376,7 @@ static void print_container(const struct phial_json *container)
 		printf("    %s v%" PRId64 "\n", phial_cli_text_of(s, "name", "?"),
 		       phial_cli_number_of(s, "version"));
 	}
+	print_changes(container);
 }
 
 static void print_containers(const struct phial_json *root)
