@@ -18,7 +18,21 @@
 void phial_live_grant_free(struct phial_live_grant *grant)
 {
 	free(grant->files);
+	free(grant->granted);
 	*grant = (struct phial_live_grant){ .is_good = false };
+}
+
+/* What the policy says alone: a secret that is refused today is granted all the same. */
+static void find_granted(const struct phial_worker *worker, struct phial_live_grant *grant)
+{
+	enum phial_status status = PHIAL_SYSTEM;
+
+	if (worker->trust) {
+		status = phial_policy_grant(&worker->policy, grant->workload, worker->index.names,
+					    worker->index.count, &grant->granted,
+					    &grant->granted_count, NULL);
+	}
+	grant->is_known = status == PHIAL_OK || status == PHIAL_NOT_FOUND;
 }
 
 void phial_live_grant_get(const struct phial_worker *worker, const char *workload,
@@ -30,6 +44,7 @@ void phial_live_grant_get(const struct phial_worker *worker, const char *workloa
 	phial_live_grant_free(grant);
 	(void)snprintf(grant->workload, sizeof(grant->workload), "%s", workload);
 	grant->life = phial_workload_life(entry);
+	find_granted(worker, grant);
 	grant->is_good = phial_grant_files(worker, workload, &grant->files, &grant->file_count,
 					   &problems, NULL) == PHIAL_OK;
 	if (!grant->is_good) {
@@ -40,15 +55,21 @@ void phial_live_grant_get(const struct phial_worker *worker, const char *workloa
 	}
 }
 
-const struct phial_grant_file *phial_live_find_file(const struct phial_live_grant *grant,
-						    const char *secret)
+static const struct phial_grant_file *find(const struct phial_grant_file *files, size_t count,
+					   const char *secret)
 {
-	for (size_t i = 0; grant->is_good && i < grant->file_count; i++) {
-		if (strcmp(grant->files[i].secret, secret) == 0) {
-			return &grant->files[i];
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(files[i].secret, secret) == 0) {
+			return &files[i];
 		}
 	}
 	return NULL;
+}
+
+const struct phial_grant_file *phial_live_find_file(const struct phial_live_grant *grant,
+						    const char *secret)
+{
+	return grant->is_good ? find(grant->files, grant->file_count, secret) : NULL;
 }
 
 const struct phial_release *phial_live_find_release(const struct phial_record *record,
@@ -105,7 +126,7 @@ static bool has_come(int64_t at_ms, int64_t now_ms)
 static bool is_taken_away(const struct phial_worker *worker, const struct phial_release *release,
 			  const struct phial_live_grant *grant)
 {
-	return grant->is_good && !phial_live_find_file(grant, release->name) &&
+	return grant->is_known && !find(grant->granted, grant->granted_count, release->name) &&
 	       phial_index_find(&worker->index, release->name) != NULL;
 }
 

@@ -19,6 +19,9 @@ struct phial_live_grant {
 	bool is_good;			/* a container could start with it now */
 	struct phial_grant_file *files; /* with is_good; owned */
 	size_t file_count;
+	bool is_known; /* what the policy grants can be told, whatever the secrets are like */
+	struct phial_grant_file *granted; /* with is_known: of names in the index; owned */
+	size_t granted_count;
 	const struct phial_life *life; /* of the policy */
 	char problem[PHIAL_ERROR_TEXT_BYTES];
 };

@@ -262,7 +262,9 @@ bool phial_live_remove_what_must_go(struct phial_worker *worker, struct phial_re
 		if (release->version != 0) {
 			verdict = phial_live_judge(worker, record, release, grant);
 		}
-		if (verdict.must_go && phial_live_find_newer(worker, record, release, grant)) {
+		/* If the rotation has failed, it goes nevertheless. */
+		if (verdict.must_go && live->problem[0] == '\0' &&
+		    phial_live_find_newer(worker, record, release, grant)) {
 			live->is_urgent = true;
 			verdict.must_go = false;
 		}

@@ -238,6 +238,24 @@ static void test_gone_from_the_store(void **state)
 	assert_false(judge(f, 2).must_go);
 }
 
+/* An optional one that is refused today stays as it is, and the others rotate. */
+static void test_optional_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	policy(f,
+	       "{\"phial\": \"policy v1\", \"serial\": 1, \"workloads\": {\"web\": {\"secrets\": "
+	       "[{\"name\": \"web/db\", \"required\": false}, \"web/tls\"]}}}");
+	phial_entry_set(&f->worker.index.entries[0], PHIAL_TAMPERED, "bad");
+	assert_false(plan(f));
+	assert_false(judge(f, 0).must_go);
+	load(f, "web/tls", 7);
+	assert_true(plan(f));
+	assert_int_equal(f->next_count, 2);
+	assert_string_equal(f->next[1].name, "web/db");
+	assert_int_equal(f->next[1].version, 5);
+}
+
 /* --- what goes ---------------------------------------------------------------------------- */
 
 static void test_revoked(void **state)
@@ -363,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_file_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_from_the_store, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_optional_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_revoked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_revoked_does_not_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_expired, setup, teardown),
