@@ -47,6 +47,7 @@ enum phial_link_type {
 	PHIAL_LINK_FILLED,	/* struct phial_link_result */
 	PHIAL_LINK_EXITED,	/* struct phial_link_container: gone and wiped */
 	PHIAL_LINK_READ,	/* struct phial_link_read: one of its files was read and closed */
+	PHIAL_LINK_MOVED,	/* nothing: the store's path may lead elsewhere now */
 	PHIAL_LINK_TOLD,	/* struct phial_link_told */
 };
 

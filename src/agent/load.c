@@ -36,6 +36,7 @@ struct load {
 	int32_t *dropped;  /* keys of replaced versions, dropped once the marks are durable */
 	size_t dropped_count;
 	size_t changed; /* entries that got a new value */
+	bool has_news;	/* anything is other than before */
 	bool *is_new;	/* by entry: got a value in this load */
 };
 
@@ -70,6 +71,7 @@ static void replace_loaded(struct load *load, struct phial_entry *entry,
 	entry->loaded = *loaded;
 	load->is_new[entry - load->worker->index.entries] = true;
 	load->changed++;
+	load->has_news = true;
 }
 
 /* What the header alone says against a file. */
@@ -209,6 +211,7 @@ static void load_entry(struct load *load, struct phial_entry *entry)
 		return;
 	}
 	phial_entry_set(entry, status, reason);
+	load->has_news = true;
 	if (reason && !phial_entry_is_foreign(entry)) {
 		phial_log("refused %s.sealed: %s", entry->name, reason);
 	}
@@ -315,6 +318,10 @@ static enum phial_status load_trust(struct load *load, int trust_fd, struct phia
 		phial_policy_free(&policy);
 		return status;
 	}
+	load->has_news = load->has_news || !worker->trust ||
+			 worker->trust->signers.serial != trust->signers.serial ||
+			 worker->trust->recipients.serial != trust->recipients.serial ||
+			 worker->policy.serial != policy.serial;
 	phial_trust_free(worker->trust);
 	phial_policy_free(&worker->policy);
 	worker->trust = phial_take_pointer(trust);
@@ -326,7 +333,8 @@ static enum phial_status list_names(struct load *load, struct phial_error *err)
 {
 	struct phial_worker *worker = load->worker;
 	struct phial_store_names names = { 0 };
-	enum phial_status status = phial_store_list(load->store_fd, &names, err);
+	enum phial_status status = phial_store_list_watched(load->store_fd, phial_watch_directory,
+							    &worker->watch, &names, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_index_update(&worker->index, names.names, names.count, err);
@@ -472,10 +480,24 @@ static void log_summary(const struct phial_worker *worker, const struct load *lo
 		  loaded, load->changed, refused, foreign);
 }
 
+/* Names without a file: what has vanished, or come back. */
+static size_t count_missing(const struct phial_worker *worker)
+{
+	size_t missing = 0;
+
+	for (size_t i = 0; i < worker->index.count; i++) {
+		missing += worker->index.entries[i].is_missing;
+	}
+	return missing;
+}
+
 void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd)
 {
 	struct load load = { .worker = worker, .store_fd = store_fd };
 	struct phial_error err = { .status = PHIAL_OK };
+	size_t missing = count_missing(worker);
+
+	phial_watch_begin(&worker->watch, store_fd);
 	enum phial_status status =
 		store_fd >= 0
 			? load_all(&load, trust_fd, &err)
@@ -484,6 +506,8 @@ void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd)
 				     "run \"phial setup\"",
 				     worker->start->options->store, worker->start->options->trust);
 
+	load.has_news = load.has_news || count_missing(worker) != missing ||
+			strcmp(worker->store_problem, status == PHIAL_OK ? "" : err.text) != 0;
 	worker->store_problem[0] = '\0';
 	if (status != PHIAL_OK) {
 		memcpy(worker->store_problem, err.text, sizeof(worker->store_problem));
@@ -495,5 +519,6 @@ void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd)
 	/* What was refused now because it has expired must not be good for the next agent. */
 	phial_clock_save(&worker->clock);
 	log_summary(worker, &load);
+	phial_watch_end(&worker->watch, load.has_news);
 	free_load(&load);
 }

@@ -50,10 +50,12 @@ static const int common_calls[] = {
 
 /* The worker serves clients, and writes marks and records below its state directory. */
 static const int worker_calls[] = {
-	SCMP_SYS(accept4),    SCMP_SYS(getsockopt),	SCMP_SYS(openat),
-	SCMP_SYS(fsync),      SCMP_SYS(fdatasync),	SCMP_SYS(ftruncate),
-	SCMP_SYS(readlinkat), SCMP_SYS(sysinfo),	SCMP_SYS(fchmod),
-	SCMP_SYS(fstatfs),    SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+	SCMP_SYS(accept4),	 SCMP_SYS(getsockopt),	      SCMP_SYS(openat),
+	SCMP_SYS(fsync),	 SCMP_SYS(fdatasync),	      SCMP_SYS(ftruncate),
+	SCMP_SYS(readlinkat),	 SCMP_SYS(sysinfo),	      SCMP_SYS(fchmod),
+	SCMP_SYS(fstatfs),	 SCMP_SYS(timerfd_create),    SCMP_SYS(timerfd_settime),
+	SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
+	SCMP_SYS(fchdir),
 };
 
 /* The auditor writes files below one directory. */

@@ -118,6 +118,10 @@ static void add_store(struct phial_json *root, const struct phial_worker *worker
 	phial_json_add_integer(store, "signers_serial", trust ? (int64_t)trust->signers.serial : 0);
 	phial_json_add_integer(store, "policy_serial", (int64_t)worker->policy.serial);
 	add_time(store, "read", worker->loaded_at_s);
+	phial_json_add_bool(store, "watched", worker->watch.problem[0] == '\0');
+	if (worker->watch.problem[0] != '\0') {
+		phial_json_add_string(store, "not_watched", worker->watch.problem);
+	}
 	add_text_or_null(store, "problem", worker->store_problem);
 }
 

@@ -264,6 +264,25 @@ static void on_signal(struct supervisor *supervisor)
 
 /* --- the loop --------------------------------------------------------------------------- */
 
+/* Without it a store that is put in the place of another is read when somebody asks for it. */
+static void watch_store(struct supervisor *supervisor)
+{
+	struct phial_error err;
+	enum phial_status status =
+		phial_store_path_watch(&supervisor->store_path, supervisor->options->store, &err);
+
+	if (status == PHIAL_OK) {
+		supervisor->store_watch.kind = WATCH_STORE;
+		status = supervisor_watch(supervisor, supervisor->store_path.fd,
+					  &supervisor->store_watch, &err);
+	}
+	if (status != PHIAL_OK) {
+		phial_log("another directory in the place of the store is not noticed "
+			  "(\"phial reload\" reads it): %s",
+			  err.text);
+	}
+}
+
 static void on_event(struct supervisor *supervisor, struct watch *watch)
 {
 	switch (watch->kind) {
@@ -285,6 +304,12 @@ static void on_event(struct supervisor *supervisor, struct watch *watch)
 		break;
 	case WATCH_CONTAINER:
 		containers_on_exit(supervisor, (struct container *)watch);
+		break;
+	case WATCH_STORE:
+		if (phial_store_path_has_changed(&supervisor->store_path)) {
+			watch_store(supervisor);
+			supervisor_send_event(supervisor, PHIAL_LINK_MOVED, NULL, 0);
+		}
 		break;
 	case WATCH_NOTIFIER:
 		notifiers_on_told(supervisor, (struct notifier *)watch);
@@ -369,6 +394,7 @@ static enum phial_status start_children(struct supervisor *supervisor, struct ph
 	}
 	enum phial_status status = containers_start_filler(supervisor, err);
 
+	watch_store(supervisor);
 	if (status == PHIAL_OK) {
 		status = start_worker(supervisor, err);
 	}
@@ -424,6 +450,7 @@ enum phial_status phial_supervisor_run(const struct phial_agent_options *options
 		.state_fd = -1,
 		.audit_fd = -1,
 		.call_fd = -1,
+		.store_path = { .fd = -1 },
 		.answer_fd = -1,
 		.event_fd = -1,
 		.reads = { .fd = -1 },

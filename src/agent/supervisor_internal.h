@@ -18,6 +18,7 @@
 #include "agent/pages.h"
 #include "agent/reads.h"
 #include "agent/sandbox.h"
+#include "agent/store_path.h"
 #include "mount/mount.h"
 #include "wire/frame.h"
 
@@ -27,6 +28,7 @@ enum watch_kind {
 	WATCH_CALL,
 	WATCH_FILLER,
 	WATCH_CONTAINER,
+	WATCH_STORE,
 	WATCH_NOTIFIER,
 	WATCH_READS,
 };
@@ -90,6 +92,8 @@ struct supervisor {
 	int epoll_fd;
 	int signal_fd;
 	struct watch signal_watch;
+	struct phial_store_path store_path;
+	struct watch store_watch;
 	int32_t ring;
 	int32_t identity_serial;
 	pid_t self_test_pid; /* 0: passed */

@@ -33,6 +33,7 @@ enum poll_slot {
 	SLOT_AUDIT,
 	SLOT_ALARM,
 	SLOT_CLOCK,
+	SLOT_STORE,
 	SLOT_CLIENTS,
 	SLOT_CALLERS = SLOT_CLIENTS + PHIAL_CLIENTS_MAX + PHIAL_MOUNTERS_MAX,
 	SLOT_COUNT = SLOT_CALLERS + 1 + PHIAL_CALLERS_MAX,
@@ -242,6 +243,9 @@ static void run_event(struct phial_worker *worker, const struct phial_frame *fra
 	case PHIAL_LINK_STORE:
 		on_store(worker, frame);
 		break;
+	case PHIAL_LINK_MOVED:
+		phial_watch_note(&worker->watch);
+		break;
 	case PHIAL_LINK_ACCEPT:
 		worker->is_serving = true;
 		break;
@@ -389,11 +393,28 @@ static void end_late_clients(struct phial_worker *worker)
 
 /* --- the loop --------------------------------------------------------------------------- */
 
+/* The store has changed and is quiet again: have it sent. Returns when that will be, or -1. */
+static int64_t read_store_if_due(struct phial_worker *worker)
+{
+	struct phial_link_answer answer;
+	int64_t due_ms = phial_watch_due_ms(&worker->watch);
+
+	if (due_ms < 0 || due_ms > phial_worker_clock_ms()) {
+		return due_ms;
+	}
+	phial_watch_asked(&worker->watch);
+	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL,
+						    0, NULL, &answer, NULL);
+
+	(void)ignored; /* the store comes as an event; a supervisor that is gone is noticed there */
+	return -1;
+}
+
 /* Returns at which boot time, in milliseconds, there will be more to do, or -1. */
 static int64_t run_what_is_due(struct phial_worker *worker)
 {
 	(void)phial_clock_look(&worker->clock);
-	return -1;
+	return read_store_if_due(worker);
 }
 
 /* Fill the poll set; slots of no interest get -1. Returns the time to the next deadline. */
@@ -425,6 +446,7 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 	set[SLOT_AUDIT] = (struct pollfd){ worker->start->audit_fd, POLLIN, 0 };
 	set[SLOT_ALARM] = (struct pollfd){ worker->clock.alarm_fd, POLLIN, 0 };
 	set[SLOT_CLOCK] = (struct pollfd){ worker->clock.change_fd, POLLIN, 0 };
+	set[SLOT_STORE] = (struct pollfd){ worker->watch.fd, POLLIN, 0 };
 	phial_init_door_prepare(worker, worker->is_loaded && worker->is_serving, set + SLOT_CALLERS,
 				&wait_ms);
 	int64_t gap_ms = phial_audit_flush(worker);
@@ -464,6 +486,9 @@ static bool serve_once(struct phial_worker *worker)
 		accept_client(worker, worker->start->hook_fd, PHIAL_CLIENT_HOOK_START);
 	}
 	phial_init_door_serve(worker, set + SLOT_CALLERS);
+	if (set[SLOT_STORE].revents != 0) {
+		phial_watch_on_events(&worker->watch);
+	}
 	/* Last: an answer or an event may close clients, whose revents above would then be stale. */
 	return (set[SLOT_AUDIT].revents == 0 || phial_audit_on_answer(worker)) &&
 	       (set[SLOT_EVENT].revents == 0 || on_event(worker));
@@ -498,6 +523,7 @@ enum phial_status phial_worker_run(const struct phial_worker_start *start)
 		worker->callers[i].fd = -1;
 		worker->callers[i].pidfd = -1;
 	}
+	phial_watch_open(&worker->watch);
 	enum phial_status status = open_state(worker, &err);
 
 	if (status == PHIAL_OK) {

@@ -19,6 +19,7 @@
 #include "agent/options.h"
 #include "agent/pages.h"
 #include "agent/records.h"
+#include "agent/watch.h"
 #include "mount/mount.h"
 #include "policy/policy.h"
 #include "store/marks.h"
@@ -138,6 +139,7 @@ struct phial_worker {
 	char **file_problems;			    /* files that cannot be a secret */
 	size_t file_problem_count;
 	struct phial_clock clock;
+	struct phial_watch watch;
 	int64_t loaded_at_s;
 	bool is_serving;
 	bool is_loaded;

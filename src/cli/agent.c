@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "cli/agent.h"
 #include "cli/cli.h"
@@ -35,7 +36,9 @@ const struct phial_cli_option phial_cli_reload_options[] = {
 };
 
 /* Loading a large store takes a while. */
-#define TIMEOUT_MS	  (120U * 1000)
+#define TIMEOUT_MS (120U * 1000)
+/* A clock that is corrected goes back by less. */
+#define CLOCK_SLACK_S	  60
 #define REASONS_MAX_BYTES ((size_t)4096)
 
 /* Ask, and read the whole document. ret_bytes: freed by the caller. */
@@ -173,6 +176,25 @@ static void print_audit(const struct phial_json *audit)
 	}
 }
 
+static void print_warnings(const struct phial_json *agent, const struct phial_json *store)
+{
+	const char *not_watched = phial_cli_text_of(store, "not_watched", NULL);
+	int64_t ahead_s = phial_cli_number_of(agent, "clock_ahead_s");
+	char span[PHIAL_DURATION_TEXT_BYTES];
+
+	if (not_watched) {
+		printf("WARNING:   the store is not watched: ");
+		phial_cli_print_safe(stdout, not_watched);
+		printf("; \"phial reload\" reads it\n");
+	}
+	if (ahead_s > CLOCK_SLACK_S) {
+		phial_format_span(ahead_s, span);
+		printf("WARNING:   the host's clock is %s behind what the agent has seen; secrets "
+		       "expire by that (docs/expiry.md)\n",
+		       span);
+	}
+}
+
 static void print_agent(const struct phial_json *root)
 {
 	const struct phial_json *agent = phial_json_member(root, "agent");
@@ -204,6 +226,7 @@ static void print_agent(const struct phial_json *root)
 		phial_cli_print_safe(stdout, problem);
 		printf("\n");
 	}
+	print_warnings(agent, store);
 }
 
 static void print_workload(const struct phial_json *workload)

@@ -30,6 +30,8 @@
 
 struct walk {
 	int store_fd;
+	phial_store_directory_fn *on_directory; /* or NULL */
+	void *context;
 	struct phial_store_names *found;
 	size_t names_room;
 	size_t problems_room;
@@ -222,6 +224,9 @@ static enum phial_status walk_directory(struct walk *walk, const char *path,
 	if (must_not_enter(walk, &status)) {
 		return PHIAL_OK;
 	}
+	if (walk->on_directory) {
+		walk->on_directory(walk->context, fd);
+	}
 	DIR *directory = fdopendir(fd);
 
 	if (!directory) {
@@ -289,11 +294,15 @@ static enum phial_status remove_twins(struct walk *walk, struct phial_error *err
 	return status;
 }
 
-enum phial_status phial_store_list(int store_fd, struct phial_store_names *ret_names,
-				   struct phial_error *err)
+enum phial_status phial_store_list_watched(int store_fd, phial_store_directory_fn *on_directory,
+					   void *context, struct phial_store_names *ret_names,
+					   struct phial_error *err)
 {
 	struct phial_store_names found = { 0 };
-	struct walk walk = { .store_fd = store_fd, .found = &found };
+	struct walk walk = { .store_fd = store_fd,
+			     .on_directory = on_directory,
+			     .context = context,
+			     .found = &found };
 	enum phial_status status = walk_directory(&walk, "", err);
 
 	if (status == PHIAL_OK && found.count > 0) {
@@ -313,6 +322,12 @@ enum phial_status phial_store_list(int store_fd, struct phial_store_names *ret_n
 	}
 	*ret_names = found;
 	return PHIAL_OK;
+}
+
+enum phial_status phial_store_list(int store_fd, struct phial_store_names *ret_names,
+				   struct phial_error *err)
+{
+	return phial_store_list_watched(store_fd, NULL, NULL, ret_names, err);
 }
 
 void phial_store_names_free(struct phial_store_names *names)

@@ -48,6 +48,17 @@ struct phial_store_names {
 PHIAL_CHECKED enum phial_status phial_store_list(int store_fd, struct phial_store_names *ret_names,
 						 struct phial_error *err);
 
+/* Called with a directory that is about to be read; directory_fd stays the caller's. */
+typedef void phial_store_directory_fn(void *context, int directory_fd);
+
+/*
+ * phial_store_list() with a call before each directory is read, the store's own among them, so that
+ * whoever watches them misses nothing. context: given to on_directory.
+ */
+PHIAL_CHECKED enum phial_status
+phial_store_list_watched(int store_fd, phial_store_directory_fn *on_directory, void *context,
+			 struct phial_store_names *ret_names, struct phial_error *err);
+
 /* Free what it holds and leave it empty. */
 void phial_store_names_free(struct phial_store_names *names);
 
