@@ -13,6 +13,7 @@
 #include "agent/live.h"
 #include "agent/log.h"
 #include "agent/parts.h"
+#include "agent/turns.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "mount/generation.h"
@@ -24,6 +25,7 @@ static _Alignas(8) uint8_t payload[PHIAL_FRAME_MAX_BYTES];
 
 static void release_request(struct phial_client *client)
 {
+	phial_turns_forget(client);
 	free(client->files);
 	client->files = NULL;
 	client->file_count = 0;

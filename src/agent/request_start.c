@@ -11,6 +11,7 @@
 #include "agent/link.h"
 #include "agent/log.h"
 #include "agent/parts.h"
+#include "agent/turns.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -133,7 +134,7 @@ static enum phial_status check_same(const struct phial_record *done, const char 
 			  done->workload, workload);
 }
 
-static void send_refusal(struct phial_client *client, enum phial_status status, const char *text)
+void phial_request_refuse(struct phial_client *client, enum phial_status status, const char *text)
 {
 	struct phial_hook_verdict verdict = {
 		.decision = PHIAL_HOOK_REFUSED,
@@ -290,7 +291,7 @@ static enum phial_status answer_start(struct phial_worker *worker, struct phial_
 		log_lines(prefix, text);
 		phial_audit_refusal(worker, client, request->door, request->state.id,
 				    request->workload, text);
-		send_refusal(client, status, text);
+		phial_request_refuse(client, status, text);
 		return status;
 	}
 	if (!fill_verdict(worker, request, client, &verdict)) {
@@ -305,7 +306,7 @@ static enum phial_status answer_start(struct phial_worker *worker, struct phial_
 		log_lines(prefix, err->text);
 		phial_audit_refusal(worker, client, request->door, request->state.id,
 				    request->workload, err->text);
-		send_refusal(client, status, err->text);
+		phial_request_refuse(client, status, err->text);
 		return status;
 	}
 	/* From here on by the record's names: a load frees those of the index. */
@@ -325,6 +326,24 @@ static void send_decision(struct phial_client *client, enum phial_hook_decision 
 						     sizeof(verdict), NULL, 0, NULL);
 
 	(void)ignored;
+}
+
+/* Too many of its workload are being served: it is looked at again when it is its turn. */
+static bool wait_for_turn(struct phial_client *client, const struct phial_frame *frame,
+			  const void *payload, const struct start_request *request)
+{
+	struct phial_waiting who = { .door = request->door };
+	struct phial_error err = { .status = PHIAL_OK };
+
+	memcpy(who.workload, request->workload, sizeof(who.workload));
+	memcpy(who.container, request->state.id, sizeof(who.container));
+	enum phial_status status = phial_turns_wait(client, frame, payload, &who, &err);
+
+	if (status != PHIAL_OK) {
+		phial_log("refused a hook's request: %s", err.text);
+		phial_request_refuse(client, status, err.text);
+	}
+	return status == PHIAL_OK;
 }
 
 bool phial_request_on_start(struct phial_worker *worker, struct phial_client *client,
@@ -353,9 +372,11 @@ bool phial_request_on_start(struct phial_worker *worker, struct phial_client *cl
 		phial_log("refused a hook's request: %s", err.text);
 		phial_audit_refusal(worker, client, request.door, request.state.id,
 				    request.workload, err.text);
-		send_refusal(client, status, err.text);
+		phial_request_refuse(client, status, err.text);
 	} else if (done) {
 		send_decision(client, PHIAL_HOOK_DONE);
+	} else if (!phial_turns_may_go(worker, client, request.workload)) {
+		goes_on = wait_for_turn(client, frame, payload, &request);
 	} else {
 		request.owner_uid = request.config.user_uid;
 		request.owner_gid = request.config.user_gid;
@@ -493,13 +514,15 @@ bool phial_request_on_facts(struct phial_worker *worker, struct phial_client *cl
 		break;
 	}
 	if (!is_workload(worker, request.workload)) {
-		send_refusal(client, PHIAL_NOT_FOUND, "the store has no such workload any more");
+		phial_request_refuse(client, PHIAL_NOT_FOUND,
+				     "the store has no such workload any more");
 		return false;
 	}
 	if (has_too_many(worker, client->peer)) {
 		phial_log("refused container %s: too many mount namespaces", request.state.id);
-		send_refusal(client, PHIAL_REFUSED,
-			     "the container has its secrets in too many mount namespaces already");
+		phial_request_refuse(
+			client, PHIAL_REFUSED,
+			"the container has its secrets in too many mount namespaces already");
 		return false;
 	}
 	if (answer_start(worker, client, &request, &err) != PHIAL_OK) {

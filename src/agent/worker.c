@@ -20,6 +20,7 @@
 #include "agent/live.h"
 #include "agent/log.h"
 #include "agent/revocations.h"
+#include "agent/turns.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "keyring/keyring.h"
@@ -304,7 +305,7 @@ struct phial_client *phial_worker_free_client(struct phial_worker *worker, size_
 
 static void accept_client(struct phial_worker *worker, int listen_fd, enum phial_client_state state)
 {
-	struct phial_client *client = phial_worker_free_client(worker, 0, PHIAL_CLIENTS_MAX);
+	struct phial_client *client = phial_turns_find_place(worker);
 	uint32_t uid;
 	int32_t pid;
 
@@ -324,6 +325,7 @@ static void accept_client(struct phial_worker *worker, int listen_fd, enum phial
 	}
 	client->fd = fd;
 	client->state = state;
+	client->number = ++worker->last_client;
 	client->has_peer = true;
 	client->peer_uid = uid;
 	client->peer_pid = pid;
@@ -372,6 +374,7 @@ static void on_client(struct phial_worker *worker, struct phial_client *client)
 	case PHIAL_CLIENT_FREE:
 		break;
 	case PHIAL_CLIENT_ADMIN_RELOAD:
+	case PHIAL_CLIENT_HOOK_WAITING:
 	case PHIAL_CLIENT_HOOK_FILLING: /* has nothing to say now: it hung up, or it is wrong */
 		phial_client_close(worker, client);
 	}
@@ -384,7 +387,9 @@ static void end_late_clients(struct phial_worker *worker)
 	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		struct phial_client *client = &worker->clients[i];
 
-		if (client->state != PHIAL_CLIENT_FREE && client->deadline_ms <= now_ms) {
+		if (client->waiting && client->deadline_ms <= now_ms) {
+			phial_turns_refuse(worker, client);
+		} else if (client->state != PHIAL_CLIENT_FREE && client->deadline_ms <= now_ms) {
 			phial_log("a client took too long; its request is dropped");
 			phial_client_close(worker, client);
 		}
@@ -422,7 +427,6 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 {
 	int64_t now_ms = phial_worker_clock_ms();
 	int64_t wait_ms = -1;
-	bool has_room = false;
 
 	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		const struct phial_client *client = &worker->clients[i];
@@ -430,12 +434,11 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 		int64_t left_ms = client->deadline_ms > now_ms ? client->deadline_ms - now_ms : 0;
 
 		set[SLOT_CLIENTS + i] = (struct pollfd){ is_used ? client->fd : -1, POLLIN, 0 };
-		has_room = has_room || (i < PHIAL_CLIENTS_MAX && !is_used);
 		if (is_used && (wait_ms < 0 || left_ms < wait_ms)) {
 			wait_ms = left_ms;
 		}
 	}
-	bool may_accept = has_room && worker->is_loaded;
+	bool may_accept = worker->is_loaded && phial_turns_have_place(worker);
 
 	set[SLOT_EVENT] = (struct pollfd){ worker->start->event_fd, POLLIN, 0 };
 	set[SLOT_ADMIN] = (struct pollfd){ may_accept ? worker->start->admin_fd : -1, POLLIN, 0 };
@@ -485,6 +488,7 @@ static bool serve_once(struct phial_worker *worker)
 	if (set[SLOT_HOOK].revents != 0) {
 		accept_client(worker, worker->start->hook_fd, PHIAL_CLIENT_HOOK_START);
 	}
+	phial_turns_serve(worker);
 	phial_init_door_serve(worker, set + SLOT_CALLERS);
 	if (set[SLOT_STORE].revents != 0) {
 		phial_watch_on_events(&worker->watch);

@@ -26,8 +26,8 @@
 #include "store/trust.h"
 #include "wire/init_protocol.h"
 
-/* Clients served at once; more wait in the socket's queue. */
-#define PHIAL_CLIENTS_MAX 128
+/* Hooks and admins that are connected at once, most of them waiting (turns.h). */
+#define PHIAL_CLIENTS_MAX 512
 /* How long a client may take from its first byte to the end of its request. */
 #define PHIAL_CLIENT_DEADLINE_MS 10000
 /* Beside them, so that neither keeps the other out: mounters, and the phial-inits they work for. */
@@ -66,20 +66,27 @@ enum phial_client_state {
 	PHIAL_CLIENT_ADMIN_RELOAD,  /* waits for the store to be read */
 	PHIAL_CLIENT_MOUNTER,	    /* waits for the mounter's FACTS, then goes on as a hook */
 	PHIAL_CLIENT_HOOK_START,    /* waits for START */
+	PHIAL_CLIENT_HOOK_WAITING,  /* waits for its turn */
 	PHIAL_CLIENT_HOOK_MOUNT,    /* has its verdict, waits for MOUNT */
 	PHIAL_CLIENT_HOOK_FILLING,  /* waits for the filler */
 	PHIAL_CLIENT_HOOK_ATTACHED, /* FILLED was sent, waits for ATTACHED */
 };
 
+struct phial_waiting;
+
 struct phial_client {
 	enum phial_client_state state;
 	int fd;
 	int64_t deadline_ms;
+	uint64_t number; /* grows: who came first */
 	int document_fd; /* an admin's, for its answer */
 	/* As the kernel noted it at connect(2): of a hook, an admin, or a mounter's caller. */
 	bool has_peer;
 	uint32_t peer_uid;
 	int32_t peer_pid;
+	/* A hook's request, until its turn has come. */
+	struct phial_waiting *waiting;
+	bool has_turn;
 	/* A hook's request, from its verdict on. */
 	struct phial_grant_file *files;
 	size_t file_count;
@@ -147,6 +154,7 @@ struct phial_worker {
 	struct phial_client clients[PHIAL_CLIENTS_MAX + PHIAL_MOUNTERS_MAX];
 	struct phial_caller callers[PHIAL_CALLERS_MAX];
 	uint64_t last_caller;
+	uint64_t last_client;
 	struct phial_served served[PHIAL_SERVED_MAX];
 	size_t next_served;
 	struct phial_worker_audit audit;
@@ -222,6 +230,9 @@ void phial_request_on_audited(struct phial_worker *worker, struct phial_client *
 struct phial_frame;
 bool phial_request_on_start(struct phial_worker *worker, struct phial_client *client,
 			    const struct phial_frame *frame, const void *payload);
+
+/* request_start.c: answer a refusal instead of a verdict; text: the problems, one a line. */
+void phial_request_refuse(struct phial_client *client, enum phial_status status, const char *text);
 
 /* The same for a mounter's FACTS. */
 bool phial_request_on_facts(struct phial_worker *worker, struct phial_client *client,
