@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/auditor.h"
 #include "agent/filler.h"
 #include "agent/log.h"
 #include "agent/notifier.h"
+#include "agent/reattacher.h"
 #include "agent/syslog.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
@@ -22,10 +24,11 @@
 #include "base/secret.h"
 #include "keyring/keyring.h"
 
-/* A mounter ends by SIGALRM after so long, whatever the container does to it. */
+/* A mounter or a re-attacher ends by SIGALRM after so long, whatever the container does to it. */
 #define MOUNTER_LIMIT_S 10
 /* So does a notifier. */
 #define NOTIFIER_LIMIT_S 10
+#define REATTACHER_NICE	 10
 /* The audit log: a gigabyte at most. */
 #define AUDIT_FILE_BYTES (UINT64_C(64) * 1024 * 1024)
 #define AUDIT_FILES	 15
@@ -155,24 +158,33 @@ void child_run_auditor(const struct supervisor *supervisor, int fd)
 	_exit((int)phial_auditor_run(&start));
 }
 
+/* What enters a container. A ring of its own: what it opens and hands on must not keep the agent's
+ * alive. */
+static enum phial_status become_mounter(const struct supervisor *supervisor,
+					struct phial_error *err)
+{
+	int32_t ring;
+	enum phial_status status = phial_keyring_join(&ring, err);
+
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	(void)munmap(supervisor->pages.bytes, supervisor->pages.length);
+	(void)alarm(MOUNTER_LIMIT_S);
+	return phial_sandbox_mounter(&supervisor->filters.mounter, err);
+}
+
 void child_run_mounter(const struct supervisor *supervisor, int fd,
 		       const struct phial_mounter_job *job)
 {
 	struct phial_error err;
 	const int keep[] = { fd, job->pidfd, job->workload_fd };
-	int32_t ring;
 
 	(void)prctl(PR_SET_NAME, "phial-mounter", 0, 0, 0);
 	enum phial_status status = begin(keep, PHIAL_COUNT(keep), &err);
 
-	/* A ring of its own: what it opens and hands on must not keep the agent's alive. */
 	if (status == PHIAL_OK) {
-		status = phial_keyring_join(&ring, &err);
-	}
-	if (status == PHIAL_OK) {
-		(void)munmap(supervisor->pages.bytes, supervisor->pages.length);
-		(void)alarm(MOUNTER_LIMIT_S);
-		status = phial_sandbox_mounter(&supervisor->filters.mounter, &err);
+		status = become_mounter(supervisor, &err);
 	}
 	if (status != PHIAL_OK) {
 		end_badly("mounter", &err);
@@ -202,6 +214,24 @@ void child_run_notifier(const struct supervisor *supervisor, int fd,
 		end_badly("notifier", &err);
 	}
 	_exit(phial_notifier_run(fd, notice));
+}
+
+/* Should: let containers that start go first. */
+void child_run_reattacher(const struct supervisor *supervisor, int fd,
+			  const struct phial_link_reattach *job)
+{
+	struct phial_error err;
+	enum phial_status status = begin(&fd, 1, &err);
+
+	(void)prctl(PR_SET_NAME, "phial-reattach", 0, 0, 0);
+	(void)setpriority(PRIO_PROCESS, 0, REATTACHER_NICE);
+	if (status == PHIAL_OK) {
+		status = become_mounter(supervisor, &err);
+	}
+	if (status != PHIAL_OK) {
+		end_badly("re-attacher", &err);
+	}
+	_exit(phial_reattacher_run(fd, job));
 }
 
 void child_run_self_test(const struct supervisor *supervisor)

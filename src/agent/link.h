@@ -13,6 +13,7 @@
 #include <phial/error.h>
 
 #include "keyring/keyring.h"
+#include "mount/mount.h"
 #include "wire/frame.h"
 
 enum phial_link_type {
@@ -36,9 +37,10 @@ enum phial_link_type {
 	PHIAL_LINK_GIVE_NEXT, /* the same in a user's agent: the worker has written the files */
 	PHIAL_LINK_REMOVE,    /* take away files, by name, in every generation */
 	PHIAL_LINK_WIPE_OLD,  /* wipe every generation but the present one */
-	PHIAL_LINK_MOUNT,  /* in a user's agent: struct phial_link_container; answers its mount */
+	PHIAL_LINK_MOUNT, /* in a user's agent: struct phial_link_container; answers its mount */
 	PHIAL_LINK_SIGNAL, /* struct phial_link_signal: tell a container; TOLD says what came of it */
 	PHIAL_LINK_WATCH_READS, /* struct phial_link_container: READ for each file, once a generation */
+	PHIAL_LINK_REATTACH, /* struct phial_link_reattach; answers 1, or 0: the process is gone */
 	PHIAL_LINK_ANSWER = 64,
 	/* Events. */
 	PHIAL_LINK_STORE = 128, /* nothing; fds: clone of the store, trust file */
@@ -49,6 +51,7 @@ enum phial_link_type {
 	PHIAL_LINK_READ,	/* struct phial_link_read: one of its files was read and closed */
 	PHIAL_LINK_MOVED,	/* nothing: the store's path may lead elsewhere now */
 	PHIAL_LINK_TOLD,	/* struct phial_link_told */
+	PHIAL_LINK_REATTACHED,	/* struct phial_link_result: PHIAL_OK: held again */
 };
 
 struct phial_link_add_key {
@@ -90,6 +93,19 @@ struct phial_link_signal {
 struct phial_link_read {
 	uint64_t number;
 	char file[64];
+};
+
+#define PHIAL_LINK_TARGET_BYTES 4096
+
+/* A container of an earlier agent, as recorded. It is held under its old number. */
+struct phial_link_reattach {
+	uint64_t number;
+	int32_t pid;
+	uint32_t unused;
+	uint64_t start_time;
+	uint64_t mount_namespace;
+	struct phial_mount_identity identity;
+	char target[PHIAL_LINK_TARGET_BYTES];
 };
 
 /* A uid_map or gid_map has at most 340 lines of 33 bytes. */

@@ -17,16 +17,6 @@
 
 /* --- what others say ---------------------------------------------------------------------- */
 
-static struct phial_record *find_record(const struct phial_worker *worker, uint64_t number)
-{
-	struct phial_record *record = phial_records_first(worker->records);
-
-	while (record && record->number != number) {
-		record = record->next;
-	}
-	return record;
-}
-
 static bool is_live(const struct phial_record *record)
 {
 	return record->is_committed && record->is_held;
@@ -102,7 +92,7 @@ static void note_read(struct phial_worker *worker, struct phial_record *record,
 
 void phial_live_on_read(struct phial_worker *worker, uint64_t number, const char *file)
 {
-	struct phial_record *record = find_record(worker, number);
+	struct phial_record *record = phial_records_find(worker->records, number);
 
 	for (size_t i = 0; record && i < record->release_count; i++) {
 		struct phial_release *release = &record->releases[i];
@@ -141,7 +131,7 @@ size_t phial_live_unsettled(const struct phial_worker *worker, const char *secre
 void phial_live_on_done(struct phial_worker *worker, uint64_t number, enum phial_status status,
 			const char *text)
 {
-	struct phial_record *record = find_record(worker, number);
+	struct phial_record *record = phial_records_find(worker->records, number);
 
 	if (!record || record->live.step <= PHIAL_LIVE_AUDITING) {
 		return; /* of a worker before this one, or of a start that was given up */

@@ -59,6 +59,16 @@ struct phial_record *phial_records_first(const struct phial_records *records)
 	return records->first;
 }
 
+struct phial_record *phial_records_find(const struct phial_records *records, uint64_t number)
+{
+	struct phial_record *record = records->first;
+
+	while (record && record->number != number) {
+		record = record->next;
+	}
+	return record;
+}
+
 /* Take a record out of the list and free it. */
 static void forget(struct phial_records *records, struct phial_record *record)
 {
@@ -71,16 +81,6 @@ static void forget(struct phial_records *records, struct phial_record *record)
 		*link = record->next;
 	}
 	phial_record_free(record);
-}
-
-static struct phial_record *find_by_number(struct phial_records *records, uint64_t number)
-{
-	struct phial_record *record = records->first;
-
-	while (record && record->number != number) {
-		record = record->next;
-	}
-	return record;
 }
 
 static void replace(struct phial_record *record, struct phial_release *releases, size_t count)
@@ -129,7 +129,7 @@ static bool take_note(struct phial_records *records, struct phial_span rest)
 	    !phial_parse_u64(word, 1, UINT64_MAX, &number)) {
 		return false;
 	}
-	struct phial_record *record = find_by_number(records, number);
+	struct phial_record *record = phial_records_find(records, number);
 
 	if (record && is_end) {
 		forget(records, record);
@@ -307,31 +307,6 @@ enum phial_status phial_records_ready(struct phial_records *records, struct phia
 	record->ready_ms = ready_ms;
 	phial_text_add(&line, "ready %" PRIu64 " %" PRId64, record->number, ready_ms);
 	return write_line(records, &line, err);
-}
-
-enum phial_status phial_records_hold(struct phial_records *records, struct phial_record *record,
-				     uint64_t number, struct phial_error *err)
-{
-	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
-	phial_auto_text struct phial_text end = { .max = 64 };
-	const uint64_t before = record->number;
-
-	record->number = number;
-	phial_record_format(&line, record);
-	phial_text_add(&end, "end %" PRIu64, before);
-	/* In this order: a record that is there twice is found out, one that is lost is not. */
-	enum phial_status status = write_line(records, &line, err);
-
-	if (status == PHIAL_OK) {
-		status = write_line(records, &end, err);
-	}
-
-	if (status != PHIAL_OK) {
-		record->number = before;
-		return status;
-	}
-	record->is_held = true;
-	return PHIAL_OK;
 }
 
 void phial_records_end(struct phial_records *records, struct phial_record *record)

@@ -55,6 +55,19 @@ enum phial_live_step {
 	PHIAL_LIVE_WIPING_OLD,
 };
 
+/* Where the recovery of a container of an earlier agent stands; see reattach.c. Not on disk. */
+enum phial_reattach_step {
+	PHIAL_REATTACH_NONE = 0,
+	PHIAL_REATTACH_DUE,
+	PHIAL_REATTACH_ASKED,
+	PHIAL_REATTACH_FAILED,
+};
+
+struct phial_reattach {
+	enum phial_reattach_step step;
+	char problem[PHIAL_ERROR_TEXT_BYTES]; /* why it failed last; or empty */
+};
+
 /* What live.c knows of a container. */
 struct phial_live {
 	enum phial_live_step step;
@@ -70,7 +83,7 @@ struct phial_live {
 };
 
 struct phial_record {
-	uint64_t number; /* the supervisor's, unique within a boot; set before the start */
+	uint64_t number; /* the supervisors', unique within a boot; set before the start */
 	bool is_held;	 /* the supervisor has the mount; false: an earlier agent had it */
 	char boot_id[37];
 	int32_t pid;
@@ -92,6 +105,7 @@ struct phial_record {
 	size_t release_count;
 	bool is_committed; /* the hook said that it attached the mount */
 	struct phial_live live;
+	struct phial_reattach reattach;
 	struct phial_record *next;
 };
 
@@ -109,6 +123,9 @@ PHIAL_CHECKED enum phial_status phial_records_open(int state_fd, struct phial_re
 
 /* The first of the live ones; the list is the records' own. */
 struct phial_record *phial_records_first(const struct phial_records *records);
+
+/* The one with a number, or NULL; it is the records' own. */
+struct phial_record *phial_records_find(const struct phial_records *records, uint64_t number);
 
 /*
  * Add a container and make it durable. record: owned by the records from here on, also on failure
@@ -137,14 +154,6 @@ PHIAL_CHECKED enum phial_status phial_records_replace(struct phial_records *reco
 PHIAL_CHECKED enum phial_status phial_records_ready(struct phial_records *records,
 						    struct phial_record *record, int64_t ready_ms,
 						    struct phial_error *err);
-
-/*
- * A new supervisor holds the container under another number: note it, durably, and set is_held.
- * Returns PHIAL_OK or PHIAL_SYSTEM (the record is as it was).
- */
-PHIAL_CHECKED enum phial_status phial_records_hold(struct phial_records *records,
-						   struct phial_record *record, uint64_t number,
-						   struct phial_error *err);
 
 /* Are two lists the same secrets, in the same order, in the same versions and files? */
 bool phial_releases_equal(const struct phial_release *a, size_t a_count,

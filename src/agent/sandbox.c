@@ -82,7 +82,7 @@ static const int mounter_calls[] = {
 	SCMP_SYS(fsopen),	 SCMP_SYS(fsconfig),   SCMP_SYS(fsmount), SCMP_SYS(open_tree),
 	SCMP_SYS(move_mount),	 SCMP_SYS(unshare),    SCMP_SYS(setns),	  SCMP_SYS(mkdirat),
 	SCMP_SYS(mount_setattr), SCMP_SYS(umask),      SCMP_SYS(capget),  SCMP_SYS(capset),
-	SCMP_SYS(prctl),
+	SCMP_SYS(prctl),	 SCMP_SYS(geteuid),
 };
 
 /* The notifier reads /proc, and signals what it holds by pidfd: by number it cannot. */

@@ -12,6 +12,7 @@
 
 #include "agent/link.h"
 #include "agent/log.h"
+#include "agent/reattach.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -270,7 +271,11 @@ static const char *container_state(const struct phial_record *record)
 	if (!record->is_committed) {
 		return "starting";
 	}
-	return record->is_held ? "running" : "running, started by an earlier agent";
+	if (record->is_held) {
+		return "running";
+	}
+	return phial_reattach_problem(record) ? "running, not re-attached"
+					      : "running, being re-attached";
 }
 
 static void add_container(struct phial_json *containers, const struct phial_record *record)
@@ -292,7 +297,8 @@ static void add_container(struct phial_json *containers, const struct phial_reco
 	add_time(container, "started", record->started_s);
 	add_releases(container, record);
 	phial_json_add_bool(container, "old_generation", record->live.grace_until_ms != 0);
-	add_text_or_null(container, "problem", record->live.problem);
+	add_text_or_null(container, "problem",
+			 record->is_held ? record->live.problem : record->reattach.problem);
 }
 
 static void add_containers(struct phial_json *root, const struct phial_worker *worker)

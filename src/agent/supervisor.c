@@ -239,7 +239,7 @@ static void reap_children(struct supervisor *supervisor)
 			on_self_test_end(supervisor, wait_status);
 		} else {
 			(void)mounters_forget(supervisor, pid);
-		} /* a filler's or notifier's end shows on its socket */
+		} /* a filler's, notifier's or re-attacher's end shows on its socket */
 	}
 }
 
@@ -313,6 +313,9 @@ static void on_event(struct supervisor *supervisor, struct watch *watch)
 		break;
 	case WATCH_NOTIFIER:
 		notifiers_on_told(supervisor, (struct notifier *)watch);
+		break;
+	case WATCH_REATTACHER:
+		reattachers_on_result(supervisor, (struct reattacher *)watch);
 		break;
 	}
 }

@@ -334,6 +334,18 @@ static enum phial_status on_fatal(struct supervisor *supervisor, const void *rec
 	return PHIAL_OK;
 }
 
+static enum phial_status on_reattach(struct supervisor *supervisor, const void *record,
+				     struct phial_frame *frame, struct phial_link_answer *answer,
+				     struct phial_error *err)
+{
+	bool is_gone = false;
+	enum phial_status status = reattachers_start(supervisor, record, &is_gone, err);
+
+	(void)frame;
+	answer->number = !is_gone;
+	return status;
+}
+
 typedef enum phial_status call_fn(struct supervisor *supervisor, const void *record,
 				  struct phial_frame *frame, struct phial_link_answer *answer,
 				  struct phial_error *err);
@@ -363,6 +375,7 @@ static const struct call {
 	{ PHIAL_LINK_FATAL, sizeof(struct phial_link_fatal), 0, on_fatal },
 	{ PHIAL_LINK_PEER, sizeof(struct phial_link_process), 0, on_peer },
 	{ PHIAL_LINK_MOUNTER, sizeof(struct phial_link_process), 1, on_mounter },
+	{ PHIAL_LINK_REATTACH, sizeof(struct phial_link_reattach), 0, on_reattach },
 	{ PHIAL_LINK_SIGNAL, sizeof(struct phial_link_signal), 0, on_signal },
 };
 

@@ -176,6 +176,31 @@ enum phial_status containers_fill(struct supervisor *supervisor, const struct ph
 	return PHIAL_OK;
 }
 
+enum phial_status containers_hold_again(struct supervisor *supervisor, uint64_t number, int pidfd,
+					int mount_fd, struct phial_error *err)
+{
+	struct container *container = calloc(1, sizeof(*container));
+
+	if (!container) {
+		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "remember a container");
+	}
+	*container = (struct container){
+		.watch.kind = WATCH_CONTAINER,
+		.number = number,
+		.exit_fd = pidfd,
+		.mount_fd = mount_fd,
+		.next = supervisor->containers,
+	};
+	enum phial_status status = supervisor_watch(supervisor, pidfd, &container->watch, err);
+
+	if (status != PHIAL_OK) {
+		free(container);
+		return status;
+	}
+	supervisor->containers = container;
+	return PHIAL_OK;
+}
+
 static struct container *find(const struct supervisor *supervisor, uint64_t number)
 {
 	struct container *container = supervisor->containers;

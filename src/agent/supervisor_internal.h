@@ -31,6 +31,7 @@ enum watch_kind {
 	WATCH_STORE,
 	WATCH_NOTIFIER,
 	WATCH_READS,
+	WATCH_REATTACHER,
 };
 
 /* Containers that are told at once; more wait. */
@@ -69,6 +70,16 @@ struct container {
 	struct phial_link_signal
 		notice; /* to be told as soon as a notifier is free; signal 0: nothing */
 	struct container *next;
+};
+
+/* A child that takes back the mount of an earlier agent's container. */
+struct reattacher {
+	struct watch watch;
+	int fd;
+	int pidfd; /* the container's */
+	uint64_t number;
+	struct phial_mount_identity identity;
+	struct reattacher *next;
 };
 
 struct supervisor {
@@ -112,6 +123,7 @@ struct supervisor {
 	struct filler *idle_filler;
 	bool filler_is_due; /* none is idle: started when nothing else is to be done */
 	struct container *containers;
+	struct reattacher *reattachers;
 	pid_t mounter_pids[PHIAL_MOUNTERS_MAX]; /* 0: free */
 	struct notifier notifiers[NOTIFIERS_MAX];
 	uint64_t last_number;
@@ -161,6 +173,22 @@ void containers_on_exit(struct supervisor *supervisor, struct container *contain
 void containers_on_filler(struct supervisor *supervisor, struct filler *filler);
 struct container *containers_find(const struct supervisor *supervisor, uint64_t number);
 
+/* Hold a container that runs already; both descriptors are its own on PHIAL_OK. */
+PHIAL_CHECKED enum phial_status containers_hold_again(struct supervisor *supervisor,
+						      uint64_t number, int pidfd, int mount_fd,
+						      struct phial_error *err);
+
+/*
+ * supervisor_reattach.c: start taking a container's mount back; REATTACHED tells the worker what
+ * became of it. ret_is_gone: the process is not there any more, nothing was started. Returns
+ * PHIAL_OK; PHIAL_EXISTS when it is held, or too many are at work; PHIAL_UNSUPPORTED for a user's
+ * agent and a record of an older one; PHIAL_MALFORMED; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status reattachers_start(struct supervisor *supervisor,
+						  const struct phial_link_reattach *call,
+						  bool *ret_is_gone, struct phial_error *err);
+void reattachers_on_result(struct supervisor *supervisor, struct reattacher *reattacher);
+
 /*
  * supervisor_reads.c: tell the worker, once a generation, of each file of a container that is read.
  * PHIAL_GONE if the container has ended; else as phial_reads_watch().
@@ -208,6 +236,8 @@ void child_run_mounter(const struct supervisor *supervisor, int fd,
 		       const struct phial_mounter_job *job) __attribute__((noreturn));
 void child_run_notifier(const struct supervisor *supervisor, int fd,
 			const struct phial_notice *notice) __attribute__((noreturn));
+void child_run_reattacher(const struct supervisor *supervisor, int fd,
+			  const struct phial_link_reattach *job) __attribute__((noreturn));
 void child_run_self_test(const struct supervisor *supervisor) __attribute__((noreturn));
 
 #endif

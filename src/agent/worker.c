@@ -19,6 +19,7 @@
 #include "agent/link.h"
 #include "agent/live.h"
 #include "agent/log.h"
+#include "agent/reattach.h"
 #include "agent/revocations.h"
 #include "agent/turns.h"
 #include "base/cleanup.h"
@@ -116,19 +117,6 @@ bool phial_worker_record_is_alive(const struct phial_worker *worker,
 	return phial_worker_find_namespace(worker, record, &mount_namespace);
 }
 
-/* Containers that ended while no worker looked: their process is gone, or not the same. */
-static void forget_ended(struct phial_worker *worker)
-{
-	struct phial_record *next;
-
-	for (struct phial_record *r = phial_records_first(worker->records); r; r = next) {
-		next = r->next;
-		if (!phial_worker_record_is_alive(worker, r)) {
-			phial_records_end(worker->records, r);
-		}
-	}
-}
-
 /* --- events of the supervisor ----------------------------------------------------------- */
 
 /* Answer the admins that wait for a reload. */
@@ -158,23 +146,15 @@ static void on_store(struct phial_worker *worker, const struct phial_frame *fram
 
 	(void)ignored;
 	phial_live_review(worker);
+	/* The first store comes after all that the supervisor holds has been told. */
+	phial_reattach_all(worker);
 	answer_reloads(worker);
 }
 
-static struct phial_record *find_record(const struct phial_worker *worker, uint64_t number)
+void phial_worker_hold(struct phial_worker *worker, uint64_t number)
 {
-	struct phial_record *record = phial_records_first(worker->records);
-
-	while (record && record->number != number) {
-		record = record->next;
-	}
-	return record;
-}
-
-/* The supervisor holds a mount since before this worker: it is one of the records, or unfinished. */
-static void on_live(struct phial_worker *worker, const struct phial_link_container *live)
-{
-	struct phial_record *record = find_record(worker, live->number);
+	const struct phial_link_container live = { .number = number };
+	struct phial_record *record = phial_records_find(worker->records, number);
 	struct phial_link_answer answer;
 
 	if (record) {
@@ -187,8 +167,8 @@ static void on_live(struct phial_worker *worker, const struct phial_link_contain
 		phial_live_begin(worker, record);
 		return;
 	}
-	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, live,
-						    sizeof(*live), NULL, &answer, NULL);
+	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, &live,
+						    sizeof(live), NULL, &answer, NULL);
 
 	(void)ignored;
 }
@@ -196,7 +176,7 @@ static void on_live(struct phial_worker *worker, const struct phial_link_contain
 /* The supervisor wiped a mount and let go of it. */
 static void on_exited(struct phial_worker *worker, uint64_t held)
 {
-	struct phial_record *record = find_record(worker, held);
+	struct phial_record *record = phial_records_find(worker->records, held);
 
 	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		struct phial_client *client = &worker->clients[i];
@@ -214,7 +194,7 @@ static void on_exited(struct phial_worker *worker, uint64_t held)
 
 static void on_told(const struct phial_worker *worker, const struct phial_link_told *told)
 {
-	const struct phial_record *record = find_record(worker, told->number);
+	const struct phial_record *record = phial_records_find(worker->records, told->number);
 	const char *whom = told->process[0] != '\0' ? told->process : "its process";
 
 	if (!record) {
@@ -251,7 +231,7 @@ static void run_event(struct phial_worker *worker, const struct phial_frame *fra
 		worker->is_serving = true;
 		break;
 	case PHIAL_LINK_LIVE:
-		on_live(worker, &record->container);
+		phial_worker_hold(worker, record->container.number);
 		break;
 	case PHIAL_LINK_FILLED:
 		phial_request_on_filled(worker, record->result.number,
@@ -263,6 +243,10 @@ static void run_event(struct phial_worker *worker, const struct phial_frame *fra
 	case PHIAL_LINK_READ:
 		record->read.file[sizeof(record->read.file) - 1] = '\0';
 		phial_live_on_read(worker, record->read.number, record->read.file);
+		break;
+	case PHIAL_LINK_REATTACHED:
+		record->result.text[sizeof(record->result.text) - 1] = '\0';
+		phial_reattach_on_done(worker, &record->result);
 		break;
 	case PHIAL_LINK_EXITED:
 		on_exited(worker, record->container.number);
@@ -454,12 +438,16 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 				&wait_ms);
 	int64_t gap_ms = phial_audit_flush(worker);
 	int64_t live_ms = phial_live_run(worker);
+	int64_t reattach_ms = phial_reattach_run(worker);
 
 	if (gap_ms >= 0 && (wait_ms < 0 || gap_ms < wait_ms)) {
 		wait_ms = gap_ms;
 	}
 	if (live_ms >= 0 && (wait_ms < 0 || live_ms - now_ms < wait_ms)) {
 		wait_ms = live_ms > now_ms ? live_ms - now_ms : 0;
+	}
+	if (reattach_ms >= 0 && (wait_ms < 0 || reattach_ms - now_ms < wait_ms)) {
+		wait_ms = reattach_ms > now_ms ? reattach_ms - now_ms : 0;
 	}
 	return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
 }
@@ -537,7 +525,6 @@ enum phial_status phial_worker_run(const struct phial_worker_start *start)
 		report_fatal(worker, &err);
 		return status;
 	}
-	forget_ended(worker);
 	phial_audit_note(worker, PHIAL_AUDIT_START,
 			 start->restarts == 0 ? "the agent started" : "the worker started again");
 	while (serve_once(worker)) {

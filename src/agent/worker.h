@@ -132,6 +132,13 @@ struct phial_served {
 
 #define PHIAL_SERVED_MAX 32
 
+/* Containers of an earlier agent; see reattach.c. */
+struct phial_worker_reattach {
+	bool is_due;	 /* some are to be asked for */
+	size_t asked;	 /* of the supervisor, without an answer yet */
+	int64_t next_ms; /* when all that failed are tried again; 0: nothing failed */
+};
+
 struct phial_worker {
 	const struct phial_worker_start *start;
 	struct phial_index index;
@@ -159,6 +166,7 @@ struct phial_worker {
 	size_t next_served;
 	struct phial_worker_audit audit;
 	int64_t live_due_ms; /* when live.c has something to do, since boot; -1: never */
+	struct phial_worker_reattach reattach;
 };
 
 /*
@@ -174,6 +182,12 @@ int64_t phial_worker_now_s(const struct phial_worker *worker);
 /* Does a record's process still run, and is it the same? */
 bool phial_worker_record_is_alive(const struct phial_worker *worker,
 				  const struct phial_record *record);
+
+/*
+ * The supervisor holds a mount that this worker has not seen filled: it is one of the records and
+ * goes on, or it is of a start that did not come to its end and is wiped. number: of the record.
+ */
+void phial_worker_hold(struct phial_worker *worker, uint64_t number);
 
 /*
  * Does a record's process still run, and in which mount namespace is it now?

@@ -257,8 +257,10 @@ test_agent_restarted() {
 		stop "$AGENT_PID" $signal
 		within 5 is_gone "$AGENT_PID"
 		start_user_agent || bail "the agent does not start again"
-		soon '[c["state"] for c in s["containers"]]' \
-			"['running, started by an earlier agent']" "SIG$signal: the next agent lists what runs"
+		soon '[c["state"] for c in s["containers"]]' "['running, not re-attached']" \
+			"SIG$signal: the next agent lists what runs"
+		like "$(as_user phial status)" "a user's agent cannot enter the namespaces" \
+			"SIG$signal: ... and says why it cannot hold it"
 		is "$(secret_of kept)" "$(sha "$FIRST")" "SIG$signal: the container kept its secret"
 	done
 	arrives "7:0 400" "after restarts of the agent" --user 7 "$(grant web)"

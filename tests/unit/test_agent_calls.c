@@ -53,9 +53,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Send one call as a worker would and return the answer's status. */
-static enum phial_status ask(struct fixture *fixture, uint32_t type, const void *record,
-			     size_t length, const int *fds, size_t fd_count)
+/* Send one call as a worker would. */
+static struct phial_link_answer ask_for(struct fixture *fixture, uint32_t type, const void *record,
+					size_t length, const int *fds, size_t fd_count)
 {
 	struct phial_link_answer answer;
 	struct phial_frame frame;
@@ -68,7 +68,14 @@ static enum phial_status ask(struct fixture *fixture, uint32_t type, const void 
 					     NULL),
 			 PHIAL_OK);
 	assert_int_equal(frame.type, PHIAL_LINK_ANSWER);
-	return (enum phial_status)answer.status;
+	return answer;
+}
+
+/* The same; returns the answer's status. */
+static enum phial_status ask(struct fixture *fixture, uint32_t type, const void *record,
+			     size_t length, const int *fds, size_t fd_count)
+{
+	return (enum phial_status)ask_for(fixture, type, record, length, fds, fd_count).status;
 }
 
 static void C12_nonsense_is_refused(void **state)
@@ -100,6 +107,8 @@ static void C12_nonsense_is_refused(void **state)
 		{ PHIAL_LINK_FATAL, 1 },
 		{ PHIAL_LINK_PEER, 4 },
 		{ PHIAL_LINK_MOUNTER, sizeof(struct phial_link_process) }, /* without its pidfd */
+		{ PHIAL_LINK_REATTACH, sizeof(struct phial_link_reattach) - 1 },
+		{ PHIAL_LINK_REATTACH, sizeof(struct phial_link_reattach) }, /* no container's */
 		{ PHIAL_LINK_SIGNAL, sizeof(struct phial_link_signal) - 8 },
 	};
 
@@ -148,7 +157,10 @@ static void C12_workloads_outside_their_folder_are_refused(void **state)
 static void C12_only_memory_is_filled(void **state)
 {
 	static const char *const places[] = { "/proc", "/sys", "/etc", "/var", "." };
-	const struct phial_fill_part part = { .part_count = 1, .file = "x" };
+	const struct {
+		struct phial_link_job job;
+		struct phial_fill_part part;
+	} call = { .part = { .part_count = 1, .file = "x" } };
 	size_t tried = 0;
 
 	for (size_t i = 0; i < PHIAL_COUNT(places); i++) {
@@ -164,8 +176,8 @@ static void C12_only_memory_is_filled(void **state)
 			continue;
 		}
 		tried++;
-		if (ask(*state, PHIAL_LINK_FILL, &part, sizeof(part), fds, 2) != PHIAL_REFUSED ||
-		    ask(*state, PHIAL_LINK_GIVE, &part, sizeof(part), fds, 2) != PHIAL_REFUSED) {
+		if (ask(*state, PHIAL_LINK_FILL, &call, sizeof(call), fds, 2) != PHIAL_REFUSED ||
+		    ask(*state, PHIAL_LINK_GIVE, &call, sizeof(call), fds, 2) != PHIAL_REFUSED) {
 			fail_msg("%s would be filled", places[i]);
 		}
 	}
@@ -214,6 +226,49 @@ static void C12_only_signals_and_names_that_can_be(void **state)
 	}
 }
 
+/* F-02: of a record that a worker made up, or whose process is not the one any more. */
+static void F02_only_recorded_processes_are_entered(void **state)
+{
+	static const struct phial_agent_options options = { .is_user = false };
+	static struct phial_link_reattach good; /* 4 KB */
+	struct fixture *fixture = *state;
+	struct phial_link_reattach call;
+
+	fixture->supervisor.options = &options;
+	fixture->supervisor.last_number = 7;
+	good = (struct phial_link_reattach){
+		.number = 7,
+		.pid = (int32_t)getpid(),
+		.target = "/run/secrets",
+	};
+	assert_int_equal(phial_target_find_start_time(good.pid, &good.start_time, NULL), PHIAL_OK);
+	/* It is there, but which filesystem is its own is not known. */
+	assert_int_equal(ask(fixture, PHIAL_LINK_REATTACH, &good, sizeof(good), NULL, 0),
+			 PHIAL_UNSUPPORTED);
+	call = good;
+	call.start_time++;
+	struct phial_link_answer answer =
+		ask_for(fixture, PHIAL_LINK_REATTACH, &call, sizeof(call), NULL, 0);
+
+	assert_int_equal(answer.status, PHIAL_OK);
+	assert_int_equal(answer.number, 0); /* gone */
+	assert_null(fixture->supervisor.reattachers);
+	for (int i = 0; i < 6; i++) {
+		call = good;
+		call.number = i == 0 ? 0 : i == 1 ? 8 : call.number; /* none, not given yet */
+		call.pid = i == 2 ? 1 : i == 3 ? -1 : call.pid;
+		if (i == 4) {
+			memset(call.target, 'x', sizeof(call.target));
+		} else if (i == 5) {
+			call.target[0] = '.';
+		}
+		if (ask(fixture, PHIAL_LINK_REATTACH, &call, sizeof(call), NULL, 0) !=
+		    PHIAL_MALFORMED) {
+			fail_msg("case %d", i);
+		}
+	}
+}
+
 /* A pid alone names no process: with its start time it does. */
 static void maps_are_those_of_the_process_meant(void **state)
 {
@@ -244,6 +299,7 @@ int main(void)
 		TEST(C12_only_memory_is_filled),
 		TEST(C12_numbers_are_only_looked_up),
 		TEST(C12_only_signals_and_names_that_can_be),
+		TEST(F02_only_recorded_processes_are_entered),
 		TEST(maps_are_those_of_the_process_meant),
 	};
 
