@@ -8,7 +8,7 @@ _phial() {
 	local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]-} words= names=
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words='init join keygen host signer seal unseal run inspect verify ls policy status doctor audit reload setup help --version'
+		words='init join keygen host signer seal unseal run inspect verify ls policy status doctor audit reload revoke revocations override setup help --version'
 	else
 		case $command/${COMP_WORDS[2]-} in
 		host/add|host/ls|host/rm|signer/keygen|signer/add|signer/ls|signer/rm|policy/check|policy/sign|audit/verify|audit/log|setup/podman|setup/docker|setup/cdi) command="$command ${COMP_WORDS[2]}" ;;
@@ -37,11 +37,14 @@ _phial() {
 		'audit verify') words='--head --json --help' ;;
 		'audit log') words='--secret --version --container --workload --since --until --json --help' ;;
 		'reload') words='--run-dir --help' ;;
+		'revoke') words='--workload --container --version --reason --json --run-dir --help' ;;
+		'revocations') words='--json --run-dir --help' ;;
+		'override') words='--from --ttl --reason --end --trim-newline --keep-newline --json --run-dir --help' ;;
 		'setup') words='--store --trust --print --remove --purge --root --help' ;;
 		'setup podman') words='--print --remove --hooks-dir --user --root --help' ;;
 		'setup docker') words='--runtime --default-runtime --print --remove --root --help' ;;
 		'setup cdi') words='--print --remove --run-dir --root --help' ;;
-		help) words='init join keygen host signer seal unseal run inspect verify ls policy status doctor audit reload setup' ;;
+		help) words='init join keygen host signer seal unseal run inspect verify ls policy status doctor audit reload revoke revocations override setup' ;;
 		esac
 		case $COMP_CWORD/${COMP_WORDS[1]} in
 		2/host) words="add ls rm" names= ;;

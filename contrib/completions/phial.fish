@@ -28,6 +28,9 @@ complete -c phial -n __fish_use_subcommand -x -a audit -d 'verify, log'
 complete -c phial -n '__fish_seen_subcommand_from audit; and not __fish_seen_subcommand_from verify log' -x -a verify -d 'check that nothing was cut from the audit log'
 complete -c phial -n '__fish_seen_subcommand_from audit; and not __fish_seen_subcommand_from verify log' -x -a log -d 'who has had what, and when'
 complete -c phial -n __fish_use_subcommand -x -a reload -d 'let the agent of this host read its store again'
+complete -c phial -n __fish_use_subcommand -x -a revoke -d 'take a secret from this host and its containers, now'
+complete -c phial -n __fish_use_subcommand -x -a revocations -d 'what was revoked on this host, and why'
+complete -c phial -n __fish_use_subcommand -x -a override -d 'give a value by hand, in memory, for a while'
 complete -c phial -n __fish_use_subcommand -x -a setup -d 'make this host ready for the agent'
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -x -a podman -d 'let Podman and CRI-O run phial'\''s hook'
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -x -a docker -d 'let Docker use phial'\''s runtime'
@@ -108,6 +111,22 @@ complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcomm
 complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from log' -l until -r
 complete -c phial -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from log' -l json
 complete -c phial -n '__fish_seen_subcommand_from reload' -l run-dir -r
+complete -c phial -n '__fish_seen_subcommand_from revoke' -l workload -r
+complete -c phial -n '__fish_seen_subcommand_from revoke' -l container -r
+complete -c phial -n '__fish_seen_subcommand_from revoke' -l version -r
+complete -c phial -n '__fish_seen_subcommand_from revoke' -l reason -r
+complete -c phial -n '__fish_seen_subcommand_from revoke' -l json
+complete -c phial -n '__fish_seen_subcommand_from revoke' -l run-dir -r
+complete -c phial -n '__fish_seen_subcommand_from revocations' -l json
+complete -c phial -n '__fish_seen_subcommand_from revocations' -l run-dir -r
+complete -c phial -n '__fish_seen_subcommand_from override' -l from -r
+complete -c phial -n '__fish_seen_subcommand_from override' -l ttl -r
+complete -c phial -n '__fish_seen_subcommand_from override' -l reason -r
+complete -c phial -n '__fish_seen_subcommand_from override' -l end
+complete -c phial -n '__fish_seen_subcommand_from override' -l trim-newline
+complete -c phial -n '__fish_seen_subcommand_from override' -l keep-newline
+complete -c phial -n '__fish_seen_subcommand_from override' -l json
+complete -c phial -n '__fish_seen_subcommand_from override' -l run-dir -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l trust -r
 complete -c phial -n '__fish_seen_subcommand_from setup; and not __fish_seen_subcommand_from podman docker cdi' -l print

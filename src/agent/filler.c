@@ -31,7 +31,8 @@ static enum phial_status read_part(const struct phial_fill_part *part, struct ph
 	}
 	phial_secret_set_length(payload, length);
 	memcpy(&header, phial_secret_const_bytes(payload), sizeof(header));
-	if (header.magic != PHIAL_KEY_MAGIC || header.kind != PHIAL_KEY_SECRET ||
+	if (header.magic != PHIAL_KEY_MAGIC ||
+	    (header.kind != PHIAL_KEY_SECRET && header.kind != PHIAL_KEY_OVERRIDE) ||
 	    header.part != part->part || header.part_count != part->part_count) {
 		return phial_fail(err, PHIAL_TAMPERED, 0, "a key in the ring is not the one meant");
 	}

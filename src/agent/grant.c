@@ -10,10 +10,22 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
+static void add_revoked(struct phial_text *problems, const struct phial_entry *entry,
+			const struct phial_revocation *revocation)
+{
+	char text[PHIAL_ERROR_TEXT_BYTES];
+
+	phial_revocation_describe(revocation, text, sizeof(text));
+	phial_text_add(problems, "%s%s v%" PRIu64 " %s", problems->length > 0 ? "\n" : "",
+		       entry->name, entry->loaded.version, text);
+}
+
 /* Why a secret cannot be released; nothing is added if it can. */
-static enum phial_status check_entry(const struct phial_worker *worker,
+static enum phial_status check_entry(const struct phial_worker *worker, const char *workload,
 				     const struct phial_entry *entry, struct phial_text *problems)
 {
+	const struct phial_revocation *revocation;
+
 	if (entry->status != PHIAL_OK) {
 		phial_text_add(problems, "%s%s", problems->length > 0 ? "\n" : "", entry->name);
 		if (entry->file_version != 0) {
@@ -32,7 +44,41 @@ static enum phial_status check_entry(const struct phial_worker *worker,
 			       entry->name);
 		return PHIAL_EXPIRED;
 	}
+	revocation = phial_revocations_find(worker->revocations, entry->name, entry->loaded.version,
+					    workload, NULL);
+	if (revocation) {
+		add_revoked(problems, entry, revocation);
+		return PHIAL_REVOKED;
+	}
 	return PHIAL_OK;
+}
+
+enum phial_status phial_grant_check_container(const struct phial_worker *worker,
+					      const char *container, struct phial_grant_file *files,
+					      size_t *count, struct phial_text *problems)
+{
+	enum phial_status first = PHIAL_OK;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *count; i++) {
+		const struct phial_entry *entry = phial_index_find(&worker->index, files[i].secret);
+		const struct phial_revocation *revocation =
+			phial_revocations_find(worker->revocations, entry->name,
+					       entry->loaded.version, NULL, container);
+
+		if (!revocation) {
+			files[kept++] = files[i];
+		} else if (files[i].is_required) {
+			add_revoked(problems, entry, revocation);
+			first = PHIAL_REVOKED;
+		}
+	}
+	if (first == PHIAL_OK && kept == 0) {
+		phial_text_add(problems, "all that it could have was revoked for this container");
+		first = PHIAL_REVOKED;
+	}
+	*count = kept;
+	return first;
 }
 
 enum phial_status phial_grant_files(const struct phial_worker *worker, const char *workload,
@@ -62,8 +108,8 @@ enum phial_status phial_grant_files(const struct phial_worker *worker, const cha
 	for (size_t i = 0; i < count; i++) {
 		size_t length = problems->length;
 
-		status = check_entry(worker, phial_index_find(&worker->index, files[i].secret),
-				     problems);
+		status = check_entry(worker, workload,
+				     phial_index_find(&worker->index, files[i].secret), problems);
 		if (status == PHIAL_OK) {
 			files[kept++] = files[i];
 		} else if (files[i].is_required && first == PHIAL_OK) {

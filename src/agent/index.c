@@ -46,7 +46,19 @@ static void clear_entry(struct phial_entry *entry)
 {
 	free(entry->name);
 	free(entry->reason);
+	free(entry->aside.reason);
 	phial_loaded_clear(&entry->loaded);
+	phial_loaded_clear(&entry->aside.loaded);
+}
+
+void phial_entry_swap(struct phial_entry *entry)
+{
+	const struct phial_aside aside = { entry->loaded, entry->status, entry->reason };
+
+	entry->loaded = entry->aside.loaded;
+	entry->status = entry->aside.status;
+	entry->reason = entry->aside.reason;
+	entry->aside = aside;
 }
 
 /* Keep an entry whose file is gone if something is loaded. Returns whether it is kept. */
@@ -114,6 +126,34 @@ enum phial_status phial_index_update(struct phial_index *index, char **names, si
 	return PHIAL_OK;
 }
 
+struct phial_entry *phial_index_add(struct phial_index *index, const char *name)
+{
+	struct phial_entry *entry = phial_index_find(index, name);
+	size_t place = 0;
+
+	if (entry) {
+		return entry;
+	}
+	entry = reallocarray(index->entries, index->count + 1, sizeof(*entry));
+	if (!entry) {
+		abort();
+	}
+	index->entries = entry;
+	while (place < index->count && strcmp(entry[place].name, name) < 0) {
+		place++;
+	}
+	entry += place;
+	memmove(entry + 1, entry, (index->count - place) * sizeof(*entry));
+	*entry = (struct phial_entry){ .name = strdup(name), .is_missing = true };
+	if (!entry->name) {
+		abort();
+	}
+	index->count++;
+	gather_names(index);
+	phial_entry_set(entry, PHIAL_NOT_FOUND, "the store does not have it");
+	return entry;
+}
+
 bool phial_entry_is_foreign(const struct phial_entry *entry)
 {
 	return entry->status == PHIAL_NOT_RECIPIENT && !phial_loaded_exists(&entry->loaded);
@@ -140,7 +180,8 @@ static bool read_header(int32_t serial, struct phial_secret *scratch,
 		return false;
 	}
 	memcpy(ret_header, phial_secret_const_bytes(scratch), sizeof(*ret_header));
-	return ret_header->magic == PHIAL_KEY_MAGIC && ret_header->kind == PHIAL_KEY_SECRET &&
+	return ret_header->magic == PHIAL_KEY_MAGIC &&
+	       (ret_header->kind == PHIAL_KEY_SECRET || ret_header->kind == PHIAL_KEY_OVERRIDE) &&
 	       ret_header->part < ret_header->part_count &&
 	       ret_header->part_count <= PHIAL_SECRET_MAX_BYTES / PHIAL_KEY_PART_MAX + 1 &&
 	       memchr(ret_header->name, '\0', sizeof(ret_header->name)) != NULL &&
@@ -167,6 +208,7 @@ static struct phial_entry *entry_of(struct phial_index *index,
 	*entry = (struct phial_entry){
 		.name = strdup(header->name),
 		.is_missing = true,
+		.override_until_ms = header->kind == PHIAL_KEY_OVERRIDE ? header->until_ms : 0,
 		.loaded = { .version = header->version,
 			    .not_after_s = header->not_after_s,
 			    .created_s = header->created_s,
@@ -185,26 +227,50 @@ static struct phial_entry *entry_of(struct phial_index *index,
 	return entry;
 }
 
-/* Whole, and the newest of its name: the array is sorted by name. */
-static bool is_usable(const struct phial_index *index, size_t i)
+static bool is_whole(const struct phial_entry *entry)
 {
-	const struct phial_entry *entry = &index->entries[i];
-
 	for (uint32_t part = 0; part < entry->loaded.serial_count; part++) {
 		if (entry->loaded.serials[part] == 0) {
 			return false;
 		}
 	}
-	for (size_t other = i; other-- > 0;) {
-		if (strcmp(index->entries[other].name, entry->name) != 0) {
-			break;
-		}
-		if (index->entries[other].loaded.version >= entry->loaded.version) {
+	return true;
+}
+
+/* Is the one at b whole, of the same name and kind as that at a, and to be preferred? */
+static bool is_beaten(const struct phial_index *index, size_t a, size_t b)
+{
+	const struct phial_entry *mine = &index->entries[a];
+	const struct phial_entry *other = &index->entries[b];
+	bool is_newer = other->loaded.version > mine->loaded.version ||
+			(other->loaded.version == mine->loaded.version && b < a);
+
+	return is_newer && (other->override_until_ms != 0) == (mine->override_until_ms != 0) &&
+	       is_whole(other);
+}
+
+static bool has_name_of(const struct phial_index *index, size_t a, size_t b)
+{
+	return strcmp(index->entries[a].name, index->entries[b].name) == 0;
+}
+
+/* Whole, and the newest of its name and kind: the array is sorted by name. */
+static bool is_usable(const struct phial_index *index, size_t i)
+{
+	if (!is_whole(&index->entries[i])) {
+		return false;
+	}
+	for (size_t other = i; other-- > 0 && has_name_of(index, i, other);) {
+		if (is_beaten(index, i, other)) {
 			return false;
 		}
 	}
-	return i + 1 == index->count || strcmp(index->entries[i + 1].name, entry->name) != 0 ||
-	       index->entries[i + 1].loaded.version < entry->loaded.version;
+	for (size_t other = i + 1; other < index->count && has_name_of(index, i, other); other++) {
+		if (is_beaten(index, i, other)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 static void drop_unusable(struct phial_index *index, int32_t ring)
@@ -237,6 +303,34 @@ static void drop_unusable(struct phial_index *index, int32_t ring)
 	free(usable);
 }
 
+/* An override and what is loaded from the store lie side by side: make one entry of them. */
+static void join_overrides(struct phial_index *index)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < index->count; i++) {
+		struct phial_entry entry = index->entries[i];
+		bool is_override = entry.override_until_ms != 0;
+		struct phial_entry *last = kept > 0 ? &index->entries[kept - 1] : NULL;
+
+		if (is_override) { /* loaded from the store: nothing, so far */
+			entry.aside = (struct phial_aside){ .status = PHIAL_NOT_FOUND };
+		}
+		if (!last || strcmp(last->name, entry.name) != 0) {
+			index->entries[kept++] = entry;
+			continue;
+		}
+		struct phial_entry *override = is_override ? &entry : last;
+		struct phial_entry *stored = is_override ? last : &entry;
+
+		override->aside.loaded = stored->loaded;
+		override->aside.status = stored->status;
+		free(stored->name);
+		*last = *override;
+	}
+	index->count = kept;
+}
+
 enum phial_status phial_index_from_ring(struct phial_index *index, int32_t ring,
 					struct phial_secret *scratch, struct phial_error *err)
 {
@@ -261,6 +355,7 @@ enum phial_status phial_index_from_ring(struct phial_index *index, int32_t ring,
 	phial_secret_wipe(scratch);
 	qsort(index->entries, index->count, sizeof(index->entries[0]), compare_entries);
 	drop_unusable(index, ring);
+	join_overrides(index);
 	gather_names(index);
 	return PHIAL_OK;
 }

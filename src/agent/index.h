@@ -33,6 +33,13 @@ struct phial_loaded {
 	uint64_t signers_serial; /* of the list that its signature was checked against; 0: none */
 };
 
+/* What the store says of a secret, put aside while an override is used instead. */
+struct phial_aside {
+	struct phial_loaded loaded;
+	enum phial_status status;
+	char *reason;
+};
+
 struct phial_entry {
 	char *name;
 	struct phial_loaded loaded;
@@ -40,6 +47,12 @@ struct phial_entry {
 	enum phial_status status; /* PHIAL_OK: what the store has now is what is loaded */
 	char *reason;		  /* why not, or NULL */
 	bool is_missing;	  /* the file is gone; what is loaded stays */
+	/*
+	 * While an override is in force, loaded, status and reason above are the override's, so that
+	 * whoever asks what there is need not know of overrides.
+	 */
+	int64_t override_until_ms; /* since boot; 0: there is none */
+	struct phial_aside aside;
 };
 
 struct phial_index {
@@ -56,6 +69,18 @@ void phial_loaded_clear(struct phial_loaded *loaded);
 
 /* The entry of a name, or NULL. */
 struct phial_entry *phial_index_find(const struct phial_index *index, const char *name);
+
+/*
+ * The entry of a name, made if there is none: missing, with nothing loaded. Pointers to other
+ * entries end here.
+ */
+struct phial_entry *phial_index_add(struct phial_index *index, const char *name);
+
+/*
+ * Swap what the store says of an entry with its override: to look at the one that is aside, and
+ * again to be as before.
+ */
+void phial_entry_swap(struct phial_entry *entry);
 
 /*
  * Make the index hold these names (sorted) besides those that are loaded; entries that are in

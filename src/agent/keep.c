@@ -98,11 +98,12 @@ static enum phial_status add_value(const struct phial_worker *worker,
 		length == 0 ? 1 : (length + PHIAL_KEY_PART_MAX - 1) / PHIAL_KEY_PART_MAX;
 	struct phial_key_header header = {
 		.magic = PHIAL_KEY_MAGIC,
-		.kind = PHIAL_KEY_SECRET,
+		.kind = opened->until_ms == 0 ? PHIAL_KEY_SECRET : PHIAL_KEY_OVERRIDE,
 		.part_count = (uint32_t)part_count,
 		.version = sealed->version,
 		.not_after_s = sealed->not_after_s,
 		.created_s = sealed->created_s,
+		.until_ms = opened->until_ms,
 		.total_bytes = (uint32_t)length,
 		.mode = sealed->mode,
 		.owner_uid = sealed->owner_uid,

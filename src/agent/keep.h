@@ -13,13 +13,14 @@
 
 struct phial_worker;
 
-/* A sealed file that was verified and opened just now; nothing in it is owned. */
+/* A sealed file that was verified and opened just now, or an override; nothing in it is owned. */
 struct phial_opened {
 	const struct phial_sealed_header *header;
 	const struct phial_secret *value;
 	const uint8_t *digest; /* PHIAL_DIGEST_BYTES of the file */
 	const uint8_t *file;
 	size_t file_bytes;
+	int64_t until_ms; /* of an override, which has no file: its deadline since boot; else 0 */
 };
 
 /*

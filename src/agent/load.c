@@ -35,9 +35,10 @@ struct load {
 	size_t file_bytes; /* of the file at hand, in buffer */
 	int32_t *dropped;  /* keys of replaced versions, dropped once the marks are durable */
 	size_t dropped_count;
-	size_t changed; /* entries that got a new value */
-	bool has_news;	/* anything is other than before */
-	bool *is_new;	/* by entry: got a value in this load */
+	size_t changed;	  /* entries that got a new value */
+	bool has_news;	  /* anything is other than before */
+	bool *is_new;	  /* by entry: got a value in this load */
+	bool found_older; /* a file that is older than what was seen here */
 };
 
 static void free_load(struct load *load)
@@ -94,6 +95,16 @@ static enum phial_status check_header(const struct load *load, const struct phia
 			err, PHIAL_REFUSED, 0,
 			"made more than a day in the future; check the clock of this host "
 			"and of the one that sealed it");
+	}
+	const struct phial_revocation *revocation =
+		phial_revocations_find(load->worker->revocations, entry->name, header->version,
+				       NULL, NULL);
+
+	if (revocation) {
+		char text[PHIAL_ERROR_TEXT_BYTES];
+
+		phial_revocation_describe(revocation, text, sizeof(text));
+		return phial_fail(err, PHIAL_REVOKED, 0, "%s", text);
 	}
 	if (header->not_after_s != 0 && header->not_after_s <= now_s) {
 		return phial_fail(err, PHIAL_EXPIRED, 0,
@@ -191,7 +202,7 @@ static const char *without_name(const char *text, const char *name)
 		       : text;
 }
 
-static void load_entry(struct load *load, struct phial_entry *entry)
+static void load_stored(struct load *load, struct phial_entry *entry)
 {
 	struct phial_error err = { .status = PHIAL_OK };
 
@@ -212,8 +223,24 @@ static void load_entry(struct load *load, struct phial_entry *entry)
 	}
 	phial_entry_set(entry, status, reason);
 	load->has_news = true;
-	if (reason && !phial_entry_is_foreign(entry)) {
+	if (status == PHIAL_ROLLBACK) {
+		load->found_older = true; /* told once for all of them */
+	} else if (reason && !phial_entry_is_foreign(entry)) {
 		phial_log("refused %s.sealed: %s", entry->name, reason);
+	}
+}
+
+/* What the store says goes aside again where an override is in force. */
+static void load_entry(struct load *load, struct phial_entry *entry)
+{
+	bool has_override = entry->override_until_ms != 0;
+
+	if (has_override) {
+		phial_entry_swap(entry);
+	}
+	load_stored(load, entry);
+	if (has_override) {
+		phial_entry_swap(entry);
 	}
 }
 
@@ -366,13 +393,18 @@ static void take_back(struct load *load, const struct phial_error *reason)
 	for (size_t i = 0; i < index->count; i++) {
 		struct phial_entry *entry = &index->entries[i];
 
+		bool has_override = entry->override_until_ms != 0;
+
 		if (!load->is_new[i]) {
 			continue;
 		}
-		phial_keep_drop_keys(load->worker, entry->loaded.serials,
-				     entry->loaded.serial_count);
-		phial_loaded_clear(&entry->loaded);
-		phial_entry_set(entry, reason->status, reason->text);
+		if (has_override) {
+			phial_entry_swap(entry);
+		}
+		phial_admin_unload(load->worker, entry, reason->status, reason->text);
+		if (has_override) {
+			phial_entry_swap(entry);
+		}
 	}
 }
 
@@ -463,6 +495,37 @@ static void ensure_workloads(struct phial_worker *worker)
 	}
 }
 
+/* One line for all files that are older than what was seen here: the store is, or was put back. */
+static void tell_older(struct phial_worker *worker, const struct load *load)
+{
+	const struct phial_entry *first = NULL;
+	const char *reason = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < worker->index.count; i++) {
+		const struct phial_entry *entry = &worker->index.entries[i];
+		bool has_override = entry->override_until_ms != 0;
+
+		if ((has_override ? entry->aside.status : entry->status) != PHIAL_ROLLBACK) {
+			continue;
+		}
+		if (count++ == 0) {
+			first = entry;
+			reason = has_override ? entry->aside.reason : entry->reason;
+		}
+	}
+	worker->store_older[0] = '\0';
+	if (first) {
+		(void)snprintf(worker->store_older, sizeof(worker->store_older),
+			       "the store is older than what this host has seen: %zu secret%s "
+			       "refused, e.g. %s: %s",
+			       count, count == 1 ? "" : "s", first->name, reason ? reason : "");
+	}
+	if (load->found_older) {
+		phial_log("%s", worker->store_older);
+	}
+}
+
 static void log_summary(const struct phial_worker *worker, const struct load *load)
 {
 	size_t loaded = 0;
@@ -513,6 +576,7 @@ void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd)
 		memcpy(worker->store_problem, err.text, sizeof(worker->store_problem));
 		phial_log("the store cannot be used as it is: %s", err.text);
 	}
+	tell_older(worker, &load);
 	ensure_workloads(worker);
 	worker->loaded_at_s = phial_worker_now_s(worker);
 	worker->is_loaded = true;

@@ -124,7 +124,7 @@ bool phial_releases_parse(struct phial_span rest, struct phial_release **ret_rel
 		}
 		(*ret_count)++;
 	}
-	return *ret_count > 0;
+	return true; /* none: all that it had was taken away */
 }
 
 void phial_releases_format(struct phial_text *line, const struct phial_release *releases,

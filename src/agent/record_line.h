@@ -22,7 +22,7 @@ void phial_releases_format(struct phial_text *line, const struct phial_release *
 /* Parse what follows "start ". record: zeroed; holds what was read so far on false. */
 bool phial_record_parse(struct phial_span rest, struct phial_record *record);
 
-/* Parse releases, at least one. ret_releases: freed with phial_releases_free(), also on false. */
+/* Parse releases. ret_releases: freed with phial_releases_free(), also on false. */
 bool phial_releases_parse(struct phial_span rest, struct phial_release **ret_releases,
 			  size_t *ret_count);
 

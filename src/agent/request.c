@@ -69,6 +69,7 @@ void phial_client_close(struct phial_worker *worker, struct phial_client *client
 	}
 	release_request(client);
 	phial_init_door_release(worker, client);
+	phial_admin_forget(client);
 	phial_close_fd(&client->fd);
 	phial_close_fd(&client->document_fd);
 	client->state = PHIAL_CLIENT_FREE;

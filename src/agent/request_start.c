@@ -175,6 +175,10 @@ static enum phial_status judge(const struct phial_worker *worker,
 	enum phial_status status = phial_grant_files(worker, request->workload, &client->files,
 						     &client->file_count, problems, err);
 
+	if (status == PHIAL_OK) {
+		status = phial_grant_check_container(worker, request->state.id, client->files,
+						     &client->file_count, problems);
+	}
 	if (status == PHIAL_OK && failed != 0) {
 		status = phial_fail(err, PHIAL_REFUSED, 0, "gates not met");
 	}

@@ -51,13 +51,14 @@ void phial_revocation_describe(const struct phial_revocation *revocation, char *
 	char time_text[PHIAL_TIME_TEXT_BYTES];
 
 	phial_format_time(revocation->time_s, time_text);
-	(void)snprintf(ret_text, text_bytes, "%s on %s%s%s%s%s%s%s%s",
+	(void)snprintf(ret_text, text_bytes,
+		       "%s on %s%s%s%s%s%s%s%s; seal a new value with \"phial seal %s\"",
 		       revocation->scope == PHIAL_REVOKED_OVERRIDE ? "of an override that began"
 								   : "revoked",
 		       time_text, has_where ? " for " : "",
 		       has_where ? phial_revocation_scope_text(revocation->scope) : "",
 		       has_where ? " " : "", revocation->where, has_reason ? " (" : "",
-		       revocation->reason, has_reason ? ")" : "");
+		       revocation->reason, has_reason ? ")" : "", revocation->name);
 }
 
 /* --- the list ----------------------------------------------------------------------------- */
@@ -125,6 +126,18 @@ void phial_revocations_set_override(struct phial_revocations *revocations, const
 		item->is_in_force = item->scope == PHIAL_REVOKED_OVERRIDE && version != 0 &&
 				    item->version == version;
 	}
+}
+
+const struct phial_revocation *
+phial_revocations_find_override(const struct phial_revocations *revocations, const char *name)
+{
+	for (size_t i = first_of(revocations, name);
+	     i < revocations->count && strcmp(revocations->items[i]->name, name) == 0; i++) {
+		if (revocations->items[i]->is_in_force) {
+			return revocations->items[i];
+		}
+	}
+	return NULL;
 }
 
 size_t phial_revocations_count(const struct phial_revocations *revocations)

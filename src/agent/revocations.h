@@ -92,6 +92,10 @@ PHIAL_CHECKED enum phial_status phial_revocations_add(struct phial_revocations *
 void phial_revocations_set_override(struct phial_revocations *revocations, const char *name,
 				    uint64_t version);
 
+/* The override of a secret that is in force, or NULL. */
+const struct phial_revocation *
+phial_revocations_find_override(const struct phial_revocations *revocations, const char *name);
+
 /* How many there are, and one of them, sorted by name, then as they came. */
 size_t phial_revocations_count(const struct phial_revocations *revocations);
 const struct phial_revocation *phial_revocations_at(const struct phial_revocations *revocations,
@@ -101,8 +105,8 @@ const struct phial_revocation *phial_revocations_at(const struct phial_revocatio
 const char *phial_revocation_scope_text(enum phial_revocation_scope scope);
 
 /*
- * "revoked on 2026-11-22T07:00:00Z (REASON)", with the workload or container if it is for one only.
- * ret_text: cut to fit.
+ * "revoked on 2026-11-22T07:00:00Z (REASON); seal a new value with "phial seal NAME"", with the
+ * workload or container if it is for one only. ret_text: cut to fit.
  */
 void phial_revocation_describe(const struct phial_revocation *revocation, char *ret_text,
 			       size_t text_bytes);

@@ -3,25 +3,18 @@
  * The status document: everything an operator asks for, names and never values. Written as JSON
  * into the client's memfd; `phial status` prints it for people. docs/agent-protocol.md describes it.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/link.h"
-#include "agent/log.h"
 #include "agent/reattach.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "keyring/keyring.h"
 #include "mount/mount.h"
-#include "wire/admin_protocol.h"
-#include "wire/frame.h"
 #include "json/json.h"
 
 #define REASON_MAX_BYTES ((size_t)4096)
@@ -124,10 +117,14 @@ static void add_store(struct phial_json *root, const struct phial_worker *worker
 		phial_json_add_string(store, "not_watched", worker->watch.problem);
 	}
 	add_text_or_null(store, "problem", worker->store_problem);
+	add_text_or_null(store, "older", worker->store_older);
 }
 
 static const char *state_of(const struct phial_entry *entry)
 {
+	if (entry->override_until_ms != 0) {
+		return "override";
+	}
 	if (phial_entry_is_foreign(entry)) {
 		return "not for this host";
 	}
@@ -137,7 +134,25 @@ static const char *state_of(const struct phial_entry *entry)
 	return entry->is_missing ? "missing" : "loaded";
 }
 
-static void add_secret(struct phial_json *secrets, const struct phial_entry *entry)
+/* Until when, in the time of day of now; why; and what the store says meanwhile. */
+static void add_override(struct phial_json *secret, const struct phial_worker *worker,
+			 const struct phial_entry *entry)
+{
+	const struct phial_revocation *item =
+		phial_revocations_find_override(worker->revocations, entry->name);
+	int64_t left_s = (entry->override_until_ms - phial_worker_clock_ms()) / 1000;
+
+	add_time(secret, "override_until", phial_worker_now_s(worker) + (left_s > 0 ? left_s : 0));
+	phial_json_add_string(secret, "override_reason", item ? item->reason : "");
+	phial_json_add_string(secret, "reason",
+			      entry->aside.status == PHIAL_OK
+				      ? "the store's value waits for its end"
+			      : entry->aside.reason ? entry->aside.reason
+						    : "the store does not have it");
+}
+
+static void add_secret(struct phial_json *secrets, const struct phial_worker *worker,
+		       const struct phial_entry *entry)
 {
 	struct phial_json *secret = phial_json_add_object(secrets, NULL);
 	bool is_loaded = phial_loaded_exists(&entry->loaded);
@@ -149,7 +164,9 @@ static void add_secret(struct phial_json *secrets, const struct phial_entry *ent
 		phial_json_add_integer(secret, "version", (int64_t)entry->loaded.version);
 		add_time(secret, "not_after", entry->loaded.not_after_s);
 	}
-	if (entry->status != PHIAL_OK) {
+	if (entry->override_until_ms != 0) {
+		add_override(secret, worker, entry);
+	} else if (entry->status != PHIAL_OK) {
 		phial_json_add_integer(secret, "file_version", (int64_t)entry->file_version);
 		phial_json_add_string(secret, "class", phial_status_text(entry->status));
 		phial_json_add_string(secret, "reason", entry->reason ? entry->reason : "");
@@ -160,9 +177,12 @@ static void add_secret(struct phial_json *secrets, const struct phial_entry *ent
 	}
 }
 
-/* Worst first: refused, then missing, then what is for other hosts and what is loaded. */
+/* Worst first: overrides, refused, then missing, then what is for other hosts and what is loaded. */
 static int badness(const struct phial_entry *entry)
 {
+	if (entry->override_until_ms != 0) {
+		return 3;
+	}
 	if (phial_entry_is_foreign(entry)) {
 		return 0;
 	}
@@ -177,10 +197,10 @@ static void add_secrets(struct phial_json *root, const struct phial_worker *work
 	struct phial_json *secrets = phial_json_add_array(root, "secrets");
 	struct phial_json *files = phial_json_add_array(root, "bad_files");
 
-	for (int bad = 2; bad >= 0; bad--) {
+	for (int bad = 3; bad >= 0; bad--) {
 		for (size_t i = 0; i < worker->index.count; i++) {
 			if (badness(&worker->index.entries[i]) == bad) {
-				add_secret(secrets, &worker->index.entries[i]);
+				add_secret(secrets, worker, &worker->index.entries[i]);
 			}
 		}
 	}
@@ -333,10 +353,9 @@ static void add_audit(struct phial_json *root, const struct phial_worker *worker
 	}
 }
 
-static enum phial_status make_document(const struct phial_worker *worker, char **ret_text,
-				       struct phial_error *err)
+struct phial_json *phial_status_document(const struct phial_worker *worker)
 {
-	phial_auto_json struct phial_json *root = phial_json_new_object();
+	struct phial_json *root = phial_json_new_object();
 	struct phial_json *agent = phial_json_add_object(root, "agent");
 
 	phial_json_add_string(agent, "version", PHIAL_VERSION);
@@ -353,36 +372,5 @@ static enum phial_status make_document(const struct phial_worker *worker, char *
 	add_secrets(root, worker);
 	add_containers(root, worker);
 	add_audit(root, worker);
-	return phial_json_print(root, ret_text, err);
-}
-
-/* Only a memfd is written to: nothing else is sure not to make the worker wait. */
-static enum phial_status write_document(const struct phial_worker *worker, int fd,
-					struct phial_error *err)
-{
-	phial_auto_free char *text = NULL;
-
-	if (fcntl(fd, F_GET_SEALS) < 0) {
-		return phial_fail(err, PHIAL_USAGE, errno, "no memfd for the document");
-	}
-	enum phial_status status = make_document(worker, &text, err);
-
-	return status == PHIAL_OK ? phial_write_all(fd, text, strlen(text), err) : status;
-}
-
-void phial_status_answer(struct phial_worker *worker, const struct phial_client *client,
-			 enum phial_status status, const char *text)
-{
-	struct phial_admin_reply reply = { .status = status };
-	struct phial_error err = { .status = PHIAL_OK };
-
-	(void)snprintf(reply.text, sizeof(reply.text), "%s", text);
-	if (write_document(worker, client->document_fd, &err) != PHIAL_OK) {
-		phial_log("status: %s", err.text);
-		return;
-	}
-	enum phial_status ignored = phial_frame_send(client->fd, PHIAL_ADMIN_REPLY, &reply,
-						     sizeof(reply), NULL, 0, NULL);
-
-	(void)ignored; /* nobody is there to read it */
+	return root;
 }

@@ -25,7 +25,6 @@
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "keyring/keyring.h"
-#include "wire/admin_protocol.h"
 
 /* The fixed places in the poll set; clients follow. */
 enum poll_slot {
@@ -119,21 +118,6 @@ bool phial_worker_record_is_alive(const struct phial_worker *worker,
 
 /* --- events of the supervisor ----------------------------------------------------------- */
 
-/* Answer the admins that wait for a reload. */
-static void answer_reloads(struct phial_worker *worker)
-{
-	enum phial_status status = worker->store_problem[0] == '\0' ? PHIAL_OK : PHIAL_PROBLEMS;
-
-	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
-		struct phial_client *client = &worker->clients[i];
-
-		if (client->state == PHIAL_CLIENT_ADMIN_RELOAD) {
-			phial_status_answer(worker, client, status, worker->store_problem);
-			phial_client_close(worker, client);
-		}
-	}
-}
-
 static void on_store(struct phial_worker *worker, const struct phial_frame *frame)
 {
 	struct phial_link_answer answer;
@@ -148,7 +132,7 @@ static void on_store(struct phial_worker *worker, const struct phial_frame *fram
 	phial_live_review(worker);
 	/* The first store comes after all that the supervisor holds has been told. */
 	phial_reattach_all(worker);
-	answer_reloads(worker);
+	phial_admin_on_loaded(worker);
 }
 
 void phial_worker_hold(struct phial_worker *worker, uint64_t number)
@@ -316,38 +300,11 @@ static void accept_client(struct phial_worker *worker, int listen_fd, enum phial
 	client->deadline_ms = phial_worker_clock_ms() + PHIAL_CLIENT_DEADLINE_MS;
 }
 
-static void on_admin_frame(struct phial_worker *worker, struct phial_client *client)
-{
-	struct phial_link_answer answer;
-	struct phial_error err = { .status = PHIAL_OK };
-	struct phial_frame frame;
-	uint8_t nothing;
-	enum phial_status status = phial_frame_receive(client->fd, &nothing, 0, &frame, &err);
-
-	if (status == PHIAL_OK) {
-		client->document_fd = phial_take_fd(&frame.fds[0]);
-		phial_frame_close_fds(&frame);
-	}
-	if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_STATUS) {
-		phial_status_answer(worker, client, PHIAL_OK, "");
-	} else if (status == PHIAL_OK && frame.type == PHIAL_ADMIN_RELOAD) {
-		phial_audit_command(worker, client, "reload");
-		status = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL, 0, NULL,
-					 &answer, &err);
-		if (status == PHIAL_OK) {
-			client->state = PHIAL_CLIENT_ADMIN_RELOAD;
-			return;
-		}
-		phial_status_answer(worker, client, status, err.text);
-	}
-	phial_client_close(worker, client);
-}
-
 static void on_client(struct phial_worker *worker, struct phial_client *client)
 {
 	switch (client->state) {
 	case PHIAL_CLIENT_ADMIN:
-		on_admin_frame(worker, client);
+		phial_admin_on_frame(worker, client);
 		break;
 	case PHIAL_CLIENT_MOUNTER:
 	case PHIAL_CLIENT_HOOK_START:
@@ -358,6 +315,7 @@ static void on_client(struct phial_worker *worker, struct phial_client *client)
 	case PHIAL_CLIENT_FREE:
 		break;
 	case PHIAL_CLIENT_ADMIN_RELOAD:
+	case PHIAL_CLIENT_ADMIN_SETTLING:
 	case PHIAL_CLIENT_HOOK_WAITING:
 	case PHIAL_CLIENT_HOOK_FILLING: /* has nothing to say now: it hung up, or it is wrong */
 		phial_client_close(worker, client);
@@ -409,8 +367,10 @@ static int64_t run_what_is_due(struct phial_worker *worker)
 /* Fill the poll set; slots of no interest get -1. Returns the time to the next deadline. */
 static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SLOT_COUNT])
 {
+	const int64_t admin_ms =
+		phial_admin_run(worker); /* closes clients: before they are listed */
 	int64_t now_ms = phial_worker_clock_ms();
-	int64_t wait_ms = -1;
+	int64_t wait_ms = admin_ms < 0 ? -1 : admin_ms > now_ms ? admin_ms - now_ms : 0;
 
 	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		const struct phial_client *client = &worker->clients[i];
@@ -525,6 +485,7 @@ enum phial_status phial_worker_run(const struct phial_worker_start *start)
 		report_fatal(worker, &err);
 		return status;
 	}
+	phial_admin_take_up(worker);
 	phial_audit_note(worker, PHIAL_AUDIT_START,
 			 start->restarts == 0 ? "the agent started" : "the worker started again");
 	while (serve_once(worker)) {

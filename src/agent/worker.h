@@ -12,6 +12,7 @@
 
 #include <phial/error.h>
 
+#include "agent/admin.h"
 #include "agent/audit.h"
 #include "agent/clock.h"
 #include "agent/index.h"
@@ -19,6 +20,7 @@
 #include "agent/options.h"
 #include "agent/pages.h"
 #include "agent/records.h"
+#include "agent/revocations.h"
 #include "agent/watch.h"
 #include "mount/mount.h"
 #include "policy/policy.h"
@@ -62,14 +64,15 @@ struct phial_workload_dir {
 
 enum phial_client_state {
 	PHIAL_CLIENT_FREE = 0,
-	PHIAL_CLIENT_ADMIN,	    /* waits for its request */
-	PHIAL_CLIENT_ADMIN_RELOAD,  /* waits for the store to be read */
-	PHIAL_CLIENT_MOUNTER,	    /* waits for the mounter's FACTS, then goes on as a hook */
-	PHIAL_CLIENT_HOOK_START,    /* waits for START */
-	PHIAL_CLIENT_HOOK_WAITING,  /* waits for its turn */
-	PHIAL_CLIENT_HOOK_MOUNT,    /* has its verdict, waits for MOUNT */
-	PHIAL_CLIENT_HOOK_FILLING,  /* waits for the filler */
-	PHIAL_CLIENT_HOOK_ATTACHED, /* FILLED was sent, waits for ATTACHED */
+	PHIAL_CLIENT_ADMIN,	     /* waits for its request */
+	PHIAL_CLIENT_ADMIN_RELOAD,   /* waits for the store to be read */
+	PHIAL_CLIENT_ADMIN_SETTLING, /* waits for containers to change */
+	PHIAL_CLIENT_MOUNTER,	     /* waits for the mounter's FACTS, then goes on as a hook */
+	PHIAL_CLIENT_HOOK_START,     /* waits for START */
+	PHIAL_CLIENT_HOOK_WAITING,   /* waits for its turn */
+	PHIAL_CLIENT_HOOK_MOUNT,     /* has its verdict, waits for MOUNT */
+	PHIAL_CLIENT_HOOK_FILLING,   /* waits for the filler */
+	PHIAL_CLIENT_HOOK_ATTACHED,  /* FILLED was sent, waits for ATTACHED */
 };
 
 struct phial_waiting;
@@ -78,8 +81,9 @@ struct phial_client {
 	enum phial_client_state state;
 	int fd;
 	int64_t deadline_ms;
-	uint64_t number; /* grows: who came first */
-	int document_fd; /* an admin's, for its answer */
+	uint64_t number;	       /* grows: who came first */
+	int document_fd;	       /* an admin's, for its answer */
+	struct phial_admin_wait *wait; /* for containers; or NULL */
 	/* As the kernel noted it at connect(2): of a hook, an admin, or a mounter's caller. */
 	bool has_peer;
 	uint32_t peer_uid;
@@ -150,7 +154,9 @@ struct phial_worker {
 	struct phial_workload_dir *workloads;
 	size_t workload_count;
 	char store_problem[PHIAL_ERROR_TEXT_BYTES]; /* empty: the last load found the store good */
-	char **file_problems;			    /* files that cannot be a secret */
+	char store_older[PHIAL_ERROR_TEXT_BYTES +
+			 256]; /* empty: no file is older than what was seen */
+	char **file_problems;  /* files that cannot be a secret */
 	size_t file_problem_count;
 	struct phial_clock clock;
 	struct phial_watch watch;
@@ -164,6 +170,7 @@ struct phial_worker {
 	uint64_t last_client;
 	struct phial_served served[PHIAL_SERVED_MAX];
 	size_t next_served;
+	int64_t override_due_ms; /* when to look at overrides, since boot; -1: there are none */
 	struct phial_worker_audit audit;
 	int64_t live_due_ms; /* when live.c has something to do, since boot; -1: never */
 	struct phial_worker_reattach reattach;
@@ -264,8 +271,18 @@ PHIAL_CHECKED enum phial_status phial_grant_files(const struct phial_worker *wor
 						  size_t *ret_count, struct phial_text *problems,
 						  struct phial_error *err);
 
-/* status.c: answer an admin's request with the status document. */
-void phial_status_answer(struct phial_worker *worker, const struct phial_client *client,
-			 enum phial_status status, const char *text);
+/*
+ * grant.c: the same for one container, of the files that its workload may have: those that were revoked
+ * for it, and are not required, are taken out. problems: what it cannot start for is added. Returns
+ * PHIAL_OK or PHIAL_REVOKED.
+ */
+PHIAL_CHECKED enum phial_status phial_grant_check_container(const struct phial_worker *worker,
+							    const char *container,
+							    struct phial_grant_file *files,
+							    size_t *count,
+							    struct phial_text *problems);
+
+/* status.c: the status document; freed by the caller. */
+struct phial_json *phial_status_document(const struct phial_worker *worker);
 
 #endif

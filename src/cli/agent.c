@@ -42,20 +42,21 @@ const struct phial_cli_option phial_cli_reload_options[] = {
 #define REASONS_MAX_BYTES ((size_t)4096)
 
 /* Ask, and read the whole document. ret_bytes: freed by the caller. */
-static enum phial_status ask(const char *run_dir, enum phial_admin_frame request,
-			     uint8_t **ret_bytes, size_t *ret_length, struct phial_error *err)
+static enum phial_status ask(const struct phial_cli_question *question, uint8_t **ret_bytes,
+			     size_t *ret_length, struct phial_error *err)
 {
 	struct phial_admin_reply reply = { 0 };
 	struct phial_frame frame = { 0 };
 	phial_auto_free char *folder = NULL;
 	phial_auto_free char *path = NULL;
 	phial_auto_fd int fd = -1;
-	phial_auto_fd int document_fd = memfd_create("phial-status", MFD_CLOEXEC);
+	phial_auto_fd int document_fd = memfd_create("phial-answer", MFD_CLOEXEC);
+	const int fds[] = { document_fd, question->value_fd };
 
 	if (document_fd < 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "memfd_create");
 	}
-	enum phial_status status = phial_cli_run_dir(run_dir, &folder, err);
+	enum phial_status status = phial_cli_run_dir(question->run_dir, &folder, err);
 
 	if (status == PHIAL_OK) {
 		status = phial_cli_join_path(folder, PHIAL_ADMIN_SOCKET_NAME, &path, err);
@@ -64,7 +65,9 @@ static enum phial_status ask(const char *run_dir, enum phial_admin_frame request
 		status = phial_socket_connect(path, TIMEOUT_MS, &fd, err);
 	}
 	if (status == PHIAL_OK) {
-		status = phial_frame_send(fd, request, NULL, 0, &document_fd, 1, err);
+		status =
+			phial_frame_send(fd, question->request, question->payload, question->length,
+					 fds, question->value_fd >= 0 ? 2 : 1, err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_frame_receive(fd, &reply, sizeof(reply), &frame, err);
@@ -98,14 +101,24 @@ static enum phial_status ask(const char *run_dir, enum phial_admin_frame request
 	return phial_read_all(document_fd, PHIAL_ADMIN_DOCUMENT_MAX, ret_bytes, ret_length, err);
 }
 
-enum phial_status phial_cli_ask_agent(const char *run_dir, enum phial_admin_frame request,
-				      struct phial_json **ret_root, struct phial_error *err)
+enum phial_status phial_cli_request(const struct phial_cli_question *question,
+				    struct phial_json **ret_root, struct phial_error *err)
 {
 	phial_auto_free uint8_t *bytes = NULL;
 	size_t length = 0;
-	enum phial_status status = ask(run_dir, request, &bytes, &length, err);
+	enum phial_status status = ask(question, &bytes, &length, err);
 
 	return status == PHIAL_OK ? phial_json_parse(bytes, length, ret_root, err) : status;
+}
+
+enum phial_status phial_cli_ask_agent(const char *run_dir, enum phial_admin_frame request,
+				      struct phial_json **ret_root, struct phial_error *err)
+{
+	const struct phial_cli_question question = { .run_dir = run_dir,
+						     .request = request,
+						     .value_fd = -1 };
+
+	return phial_cli_request(&question, ret_root, err);
 }
 
 const char *phial_cli_text_of(const struct phial_json *object, const char *key,
@@ -179,9 +192,15 @@ static void print_audit(const struct phial_json *audit)
 static void print_warnings(const struct phial_json *agent, const struct phial_json *store)
 {
 	const char *not_watched = phial_cli_text_of(store, "not_watched", NULL);
+	const char *older = phial_cli_text_of(store, "older", NULL);
 	int64_t ahead_s = phial_cli_number_of(agent, "clock_ahead_s");
 	char span[PHIAL_DURATION_TEXT_BYTES];
 
+	if (older) {
+		printf("WARNING:   ");
+		phial_cli_print_safe(stdout, older);
+		printf("\n");
+	}
 	if (not_watched) {
 		printf("WARNING:   the store is not watched: ");
 		phial_cli_print_safe(stdout, not_watched);
@@ -458,6 +477,26 @@ static enum phial_status print_document(const struct phial_json *root, struct ph
 	return phial_cli_print_json(document, err);
 }
 
+/* First, and loud: what runs on values that no store has. */
+static void print_overrides(const struct phial_json *root)
+{
+	const struct phial_json *secrets = phial_json_member(root, "secrets");
+
+	for (const struct phial_json *s = phial_json_first(secrets); s; s = phial_json_next(s)) {
+		const char *until = phial_cli_text_of(s, "override_until", NULL);
+		const char *reason = phial_cli_text_of(s, "override_reason", "");
+
+		if (!until) {
+			continue;
+		}
+		printf("OVERRIDE until %s: %s v%" PRId64, until, phial_cli_text_of(s, "name", "?"),
+		       phial_cli_number_of(s, "version"));
+		printf(" was given by hand%s", reason[0] != '\0' ? ": " : "");
+		phial_cli_print_safe(stdout, reason);
+		printf("\n");
+	}
+}
+
 enum phial_status phial_cli_status(const struct phial_cli_call *call, struct phial_error *err)
 {
 	phial_auto_json struct phial_json *root = NULL;
@@ -470,6 +509,7 @@ enum phial_status phial_cli_status(const struct phial_cli_call *call, struct phi
 	if (call->values[STATUS_JSON]) {
 		return print_document(root, err);
 	}
+	print_overrides(root);
 	print_workloads(root);
 	print_secrets(root);
 	print_containers(root);

@@ -19,6 +19,20 @@
 			"the agent's folder (default: my own agent's, or /run/phial)" \
 	}
 
+/* What to ask. */
+struct phial_cli_question {
+	const char *run_dir; /* NULL for the usual one */
+	enum phial_admin_frame request;
+	const void *payload; /* as wire/admin_protocol.h says; NULL for none */
+	size_t length;
+	int value_fd; /* of an override, else -1; stays the caller's */
+};
+
+/* As phial_cli_ask_agent() below, for requests with something in them. */
+PHIAL_CHECKED enum phial_status phial_cli_request(const struct phial_cli_question *question,
+						  struct phial_json **ret_root,
+						  struct phial_error *err);
+
 /*
  * Ask the agent, and read the whole document. run_dir: NULL for the usual one. ret_root: freed
  * with phial_json_free(). Returns PHIAL_OK; PHIAL_NO_AGENT, PHIAL_DENIED with what to do;

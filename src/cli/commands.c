@@ -61,6 +61,12 @@ const struct phial_cli_command phial_cli_commands[] = {
 	  phial_cli_audit_log_options, 0, MANY },
 	{ "reload", phial_cli_reload, "", "let the agent of this host read its store again",
 	  phial_cli_reload_options, 0, 0 },
+	{ "revoke", phial_cli_revoke, "NAME",
+	  "take a secret from this host and its containers, now", phial_cli_revoke_options, 1, 1 },
+	{ "revocations", phial_cli_revocations, "", "what was revoked on this host, and why",
+	  phial_cli_revocations_options, 0, 0 },
+	{ "override", phial_cli_override, "NAME", "give a value by hand, in memory, for a while",
+	  phial_cli_override_options, 1, 1 },
 	{ "setup", phial_cli_setup, "", "make this host ready for the agent",
 	  phial_cli_setup_options, 0, 0 },
 	{ "setup podman", phial_cli_setup_podman, "", "let Podman and CRI-O run phial's hook",
@@ -241,7 +247,7 @@ static enum phial_status check_operands(const struct phial_cli_call *call, struc
 	if (call->operand_count <= command->operands_max) {
 		return PHIAL_OK;
 	}
-	if (command->run == phial_cli_seal) {
+	if (command->run == phial_cli_seal || command->run == phial_cli_override) {
 		return phial_fail(
 			err, PHIAL_USAGE, 0,
 			"an argument too many (not shown): a value is never given as "

@@ -17,12 +17,13 @@
 
 /* Payload of one `user` key: 32767 bytes, of which the first hold struct phial_key_header. */
 #define PHIAL_KEY_PAYLOAD_MAX  ((size_t)32767)
-#define PHIAL_KEY_HEADER_BYTES ((size_t)296)
+#define PHIAL_KEY_HEADER_BYTES ((size_t)304)
 #define PHIAL_KEY_PART_MAX     (PHIAL_KEY_PAYLOAD_MAX - PHIAL_KEY_HEADER_BYTES)
 
 enum phial_key_kind {
 	PHIAL_KEY_IDENTITY = 1, /* the host's age key file: the next worker needs it again */
 	PHIAL_KEY_SECRET = 2,
+	PHIAL_KEY_OVERRIDE = 3, /* a value that an admin gave by hand, until a deadline */
 };
 
 /*
@@ -38,6 +39,7 @@ struct phial_key_header {
 	uint64_t version;
 	int64_t not_after_s;  /* seconds since 1970, 0: never */
 	int64_t created_s;    /* when it was sealed */
+	int64_t until_ms;     /* of an override: its deadline since boot, CLOCK_BOOTTIME */
 	uint32_t total_bytes; /* of the whole value */
 	uint32_t mode;
 	uint32_t owner_uid;
@@ -67,7 +69,7 @@ PHIAL_CHECKED enum phial_status phial_keyring_join(int32_t *ret_ring, struct phi
 PHIAL_CHECKED enum phial_status phial_keyring_self_test(int32_t ring, struct phial_error *err);
 
 /*
- * Add a key: random description, then timeout, then mask. payload: header and part, 296 to 32767
+ * Add a key: random description, then timeout, then mask. payload: header and part, 304 to 32767
  * bytes. timeout_s: wall-clock backstop in seconds, 0: none. ret_serial: the key. Returns PHIAL_OK;
  * PHIAL_TOO_LARGE when the quota is exhausted (the text names the sysctl); PHIAL_SYSTEM.
  */

@@ -114,14 +114,23 @@ enum phial_status phial_marks_check(const struct phial_marks *marks, const char 
 	}
 	if (version == 0) {
 		return phial_fail(err, PHIAL_ROLLBACK, 0,
-				  "%s is missing, and %" PRIu64 " was seen here before", name,
-				  mark->version);
+				  "%s is missing, and %" PRIu64
+				  " was seen here before; bring the store up to date (git pull)",
+				  name, mark->version);
+	}
+	if (version < mark->version && name[0] == '.') { /* a signed file of the store */
+		return phial_fail(err, PHIAL_ROLLBACK, 0,
+				  "%s: serial %" PRIu64 " is older than %" PRIu64
+				  ", which was seen here before; bring the store up to date (git "
+				  "pull)",
+				  name, version, mark->version);
 	}
 	if (version < mark->version) {
 		return phial_fail(err, PHIAL_ROLLBACK, 0,
 				  "%s: version %" PRIu64 " is older than %" PRIu64
-				  ", which was seen here before; seal it again",
-				  name, version, mark->version);
+				  ", which was seen here before; git pull, or \"phial revert %s "
+				  "--to %" PRIu64 "\" where it is sealed",
+				  name, version, mark->version, name, version);
 	}
 	if (memcmp(digest, mark->digest, PHIAL_DIGEST_BYTES) != 0 &&
 	    memcmp(mark->digest, no_digest, PHIAL_DIGEST_BYTES) == 0) {

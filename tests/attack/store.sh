@@ -170,11 +170,11 @@ test_rollback() {
 	cp "$STORE/web/a.sealed" "$WORK/second.sealed"
 	cp "$WORK/old.sealed" "$STORE/web/a.sealed"
 	reload >/dev/null
-	like "$(state_of web/a)" "'refused', True, .*older than.*seal it again" \
+	like "$(state_of web/a)" "'refused', True, .*older than.*phial revert web/a --to" \
 		"S-04 an older version is refused; the newer one stays loaded"
 	stop_agent
 	start_agent || bail "the agent does not start"
-	like "$(state_of web/a)" "'refused', False, .*older than.*seal it again" \
+	like "$(state_of web/a)" "'refused', False, .*older than.*phial revert web/a --to" \
 		"S-04 after a restart: refused, and nothing of it is loaded"
 	new_still
 	hook

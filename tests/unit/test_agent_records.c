@@ -184,11 +184,14 @@ static void test_life(void **state)
 	assert_int_equal(phial_records_replace(records, find(records, 2), releases, 2, NULL),
 			 PHIAL_OK);
 	phial_records_end(records, find(records, 3));
+	/* All that container 1 had is taken away. */
+	assert_int_equal(phial_records_replace(records, find(records, 1), NULL, 0, NULL), PHIAL_OK);
 	assert_int_equal(phial_records_ready(records, find(records, 2), 1234, NULL), PHIAL_OK);
 	for (int round = 0; round < 2; round++) {
 		const struct phial_records *again = open_records(f);
 		const struct phial_record *record = find(again, 2);
 
+		assert_int_equal(find(again, 1)->release_count, 0);
 		assert_int_equal(record->release_count, 2);
 		assert_string_equal(record->releases[0].file, "database");
 		assert_int_equal(record->releases[0].version, 8);
@@ -203,7 +206,6 @@ static void test_life(void **state)
 		assert_int_equal(record->started_ms, 500);
 		assert_string_equal(record->target, "/run/my \\ secrets");
 		assert_null(phial_records_find(again, 3));
-		assert_int_equal(find(again, 1)->release_count, 1);
 	}
 }
 

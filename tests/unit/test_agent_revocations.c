@@ -157,7 +157,7 @@ static void a_reason_writes_no_line(void **state)
 	assert_int_equal(phial_revocations_count(open.revocations), 1);
 	phial_revocation_describe(phial_revocations_at(open.revocations, 0), text, sizeof(text));
 	assert_string_equal(text, "revoked on 1970-01-01T00:16:40Z (a b\\x0aweb/x 9 0 all - "
-				  "\\x1b[2J\\xff)");
+				  "\\x1b[2J\\xff); seal a new value with \"phial seal web/db\"");
 	close_all(&open);
 }
 
