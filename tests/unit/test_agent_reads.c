@@ -226,7 +226,7 @@ static void test_overflow(void **state)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fd);
 	assert_true(inotify_add_watch(scene->reads.fd, path, IN_OPEN | IN_CLOSE_NOWRITE) > 0);
 	for (unsigned long i = 0; i <= limit / 2; i++) {
-		phial_auto_fd int fd = openat(dir_fd, ".generation", O_RDONLY | O_CLOEXEC);
+		close(openat(dir_fd, ".generation", O_RDONLY | O_CLOEXEC));
 	}
 	read_file(scene, "api.key");
 	scene->told[0] = '\0';
