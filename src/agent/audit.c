@@ -59,6 +59,13 @@ static void set_text(char *to, size_t to_bytes, const char *text)
 	(void)snprintf(to, to_bytes, "%s", text ? text : "");
 }
 
+/* What the next gap entry tells of. */
+static void suppress(struct phial_worker *worker, uint64_t count)
+{
+	worker->audit.suppressed += count;
+	phial_metrics_add(worker, PHIAL_METRIC_AUDIT_LOST, count);
+}
+
 /* --audit=drop: nothing waits for the log. */
 static bool drops(const struct phial_worker *worker)
 {
@@ -127,7 +134,7 @@ enum phial_status phial_audit_release(struct phial_worker *worker, struct phial_
 	}
 	client->audit_last = worker->audit.last_request;
 	if (status != PHIAL_OK && drops(worker)) {
-		worker->audit.suppressed++;
+		suppress(worker, 1);
 		return PHIAL_OK;
 	}
 	return status;
@@ -184,7 +191,9 @@ enum phial_status phial_audit_change(struct phial_worker *worker,
 	if (status != PHIAL_OK && !drops(worker)) {
 		return status;
 	}
-	worker->audit.suppressed += status != PHIAL_OK;
+	if (status != PHIAL_OK) {
+		suppress(worker, 1);
+	}
 	if (ret_request) {
 		*ret_request = status == PHIAL_OK ? worker->audit.last_request : 0;
 	}
@@ -216,7 +225,9 @@ static void send_entry(struct phial_worker *worker, const struct phial_auditor_e
 
 	message.entry = *entry;
 	if (send_message(worker, &message, NULL) != PHIAL_OK) {
-		worker->audit.suppressed += entry->kind == PHIAL_AUDIT_GAP ? entry->lost : 1;
+		/* Those of a gap are counted already. */
+		worker->audit.suppressed += entry->kind == PHIAL_AUDIT_GAP ? entry->lost : 0;
+		suppress(worker, entry->kind == PHIAL_AUDIT_GAP ? 0 : 1);
 	}
 }
 
@@ -254,7 +265,7 @@ void phial_audit_refusal(struct phial_worker *worker, const struct phial_client 
 	refill(&worker->audit, phial_worker_clock_ms());
 	/* In order: what was suppressed is told first. */
 	if (worker->audit.tokens == 0 || worker->audit.suppressed > 0) {
-		worker->audit.suppressed++;
+		suppress(worker, 1);
 		return;
 	}
 	worker->audit.tokens--;
@@ -283,7 +294,7 @@ void phial_audit_command(struct phial_worker *worker, const struct phial_client 
 	};
 
 	if (phial_audit_change(worker, &change, NULL, NULL) != PHIAL_OK) {
-		worker->audit.suppressed++;
+		suppress(worker, 1);
 	}
 }
 
@@ -312,8 +323,14 @@ static void tell_releases(struct phial_worker *worker, const struct phial_audito
 	}
 }
 
-static void note_answer(struct phial_worker_audit *audit, const struct phial_auditor_done *done)
+static void note_answer(struct phial_worker *worker, const struct phial_auditor_done *done)
 {
+	struct phial_worker_audit *audit = &worker->audit;
+
+	/* A gap entry has told of those of before when there are fewer now. */
+	if (done->lost > audit->lost) {
+		phial_metrics_add(worker, PHIAL_METRIC_AUDIT_LOST, done->lost - audit->lost);
+	}
 	audit->head = done->head;
 	audit->lost = done->lost;
 	memcpy(audit->problem, done->text, sizeof(audit->problem));
@@ -341,7 +358,7 @@ bool phial_audit_on_answer(struct phial_worker *worker)
 	if (frame.type != PHIAL_AUDITOR_DONE || frame.length != sizeof(done)) {
 		return false;
 	}
-	note_answer(&worker->audit, &done);
+	note_answer(worker, &done);
 	if (done.first > 0) {
 		tell_change(worker, &done);
 	} else {

@@ -30,6 +30,7 @@ struct phial_loaded {
 	uint32_t serial_count; /* 0: it is not in the ring */
 	uint8_t *sealed;       /* or the file as it was verified and opened; owned */
 	size_t sealed_bytes;
+	int64_t loaded_ms;	 /* when, since boot; 0: by an earlier worker */
 	uint64_t signers_serial; /* of the list that its signature was checked against; 0: none */
 };
 

@@ -138,8 +138,27 @@ static void log_rotation(const struct phial_record *record)
 	}
 }
 
+/* How long the newest of its new versions took to get here. */
+static void count_rotation(struct phial_worker *worker, const struct phial_record *record)
+{
+	int64_t loaded_ms = 0;
+
+	for (size_t i = 0; i < record->live.next_count; i++) {
+		const struct phial_release *next = &record->live.next[i];
+		const struct phial_entry *entry = phial_index_find(&worker->index, next->name);
+
+		if (entry && entry->loaded.version == next->version &&
+		    entry->loaded.loaded_ms > loaded_ms) {
+			loaded_ms = entry->loaded.loaded_ms;
+		}
+	}
+	phial_metrics_add(worker, PHIAL_METRIC_ROTATIONS, 1);
+	phial_metrics_set_lag(worker, loaded_ms);
+}
+
 static void on_rotated(struct phial_worker *worker, struct phial_record *record)
 {
+	count_rotation(worker, record);
 	record->live.grace_until_ms = find_grace_end(worker, record);
 	log_rotation(record);
 	take_next(worker, record);
@@ -216,6 +235,7 @@ static void audit_removal(struct phial_worker *worker, const struct phial_record
 						   .secret_count = 1,
 						   .reason = verdict->reason };
 
+	phial_metrics_add(worker, PHIAL_METRIC_REMOVALS, 1);
 	phial_log("container %s loses %s version %" PRIu64 ": %s", record->container, release->name,
 		  release->version, verdict->reason);
 	if (phial_audit_change(worker, &change, NULL, NULL) != PHIAL_OK) {

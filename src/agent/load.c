@@ -70,6 +70,7 @@ static void replace_loaded(struct load *load, struct phial_entry *entry,
 	load->dropped_count = count;
 	phial_loaded_clear(&entry->loaded);
 	entry->loaded = *loaded;
+	entry->loaded.loaded_ms = phial_worker_clock_ms();
 	load->is_new[entry - load->worker->index.entries] = true;
 	load->changed++;
 	load->has_news = true;

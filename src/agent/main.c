@@ -29,6 +29,7 @@ static const char help_text[] =
 	"  --audit=refuse      what cannot be written to the audit log is not released (default)\n"
 	"  --audit=drop        it is released, and counted as a gap\n"
 	"  --audit-copy=syslog a copy of each entry to syslog or journald; or a socket's path\n"
+	"  --metrics FILE      numbers for Prometheus, e.g. for node_exporter's textfile collector\n"
 	"  --help, --version\n";
 
 int main(int argc, char **argv)

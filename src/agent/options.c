@@ -37,6 +37,7 @@ enum option_code {
 	OPTION_PASSPHRASE_FD,
 	OPTION_AUDIT,
 	OPTION_AUDIT_COPY,
+	OPTION_METRICS,
 };
 
 static const struct option long_options[] = {
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
 	{ "passphrase-fd", required_argument, NULL, OPTION_PASSPHRASE_FD },
 	{ "audit", required_argument, NULL, OPTION_AUDIT },
 	{ "audit-copy", required_argument, NULL, OPTION_AUDIT_COPY },
+	{ "metrics", required_argument, NULL, OPTION_METRICS },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -110,6 +112,9 @@ static bool take_option(int code, struct phial_agent_options *options)
 	case OPTION_AUDIT_COPY:
 		options->audit_copy = strcmp(optarg, "syslog") == 0 ? PHIAL_SYSLOG_PATH : optarg;
 		return options->audit_copy[0] == '/';
+	case OPTION_METRICS:
+		options->metrics = optarg;
+		return optarg[0] == '/' && optarg[strlen(optarg) - 1] != '/';
 	case 'h':
 		options->wants_help = true;
 		return true;

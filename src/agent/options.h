@@ -18,6 +18,7 @@ struct phial_agent_options {
 	const char *cdi;	 /* --cdi, or NULL: no CDI file is kept */
 	const char *boot_dir;	 /* --boot-dir, or NULL: nothing is kept for the next boot */
 	const char *audit_copy;	 /* --audit-copy: a syslog socket, or NULL: no copy */
+	const char *metrics;	 /* --metrics: a file for Prometheus, or NULL */
 	bool audit_drops;	 /* --audit=drop: releases do not wait for the log */
 	int passphrase_fd;	 /* --passphrase-fd, or -1 */
 	bool is_user;		 /* --user: the agent of an ordinary user */

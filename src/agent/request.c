@@ -36,6 +36,7 @@ static void release_request(struct phial_client *client)
 	client->held = 0;
 	client->audit_left = 0;
 	client->is_filled = false;
+	client->is_refused = false;
 }
 
 /* The record belongs to the records once the fill began: take the container back. */
@@ -65,6 +66,7 @@ void phial_client_close(struct phial_worker *worker, struct phial_client *client
 		phial_audit_refusal(worker, client, client->record->door, client->record->container,
 				    client->record->workload,
 				    "the start did not come to its end; its secrets are wiped");
+		phial_metrics_refuse(worker, client, PHIAL_REFUSAL_GONE);
 		abandon(worker, client);
 	}
 	release_request(client);
@@ -181,8 +183,10 @@ static bool send_result(struct phial_client *client, uint32_t type, enum phial_s
 	       PHIAL_OK;
 }
 
-static void say_not_audited(struct phial_client *client, enum phial_status status, const char *text)
+static void say_not_audited(struct phial_worker *worker, struct phial_client *client,
+			    enum phial_status status, const char *text)
 {
+	phial_metrics_refuse(worker, client, PHIAL_REFUSAL_AUDIT);
 	phial_log("refused container %s: its release cannot be audited: %s",
 		  client->record->container, text);
 	(void)send_result(client, PHIAL_HOOK_FILLED, status, text);
@@ -198,6 +202,7 @@ static bool on_mount(struct phial_worker *worker, struct phial_client *client,
 		phial_log("container %s: %s", client->record->container, err.text);
 		phial_audit_refusal(worker, client, client->record->door, client->record->container,
 				    client->record->workload, err.text);
+		phial_metrics_refuse(worker, client, phial_metrics_refusal(status));
 		(void)send_result(client, PHIAL_HOOK_FILLED, status, err.text);
 		return false;
 	}
@@ -216,13 +221,14 @@ static bool on_mount(struct phial_worker *worker, struct phial_client *client,
 
 		(void)ignored;
 		phial_log("refused a container: it cannot be recorded: %s", err.text);
+		phial_metrics_refuse(worker, client, phial_metrics_refusal(status));
 		client->record = NULL;
 		client->state = PHIAL_CLIENT_HOOK_MOUNT;
 		(void)send_result(client, PHIAL_HOOK_FILLED, status, err.text);
 		return false;
 	}
 	if (audited != PHIAL_OK) {
-		say_not_audited(client, audited, audit_err.text);
+		say_not_audited(worker, client, audited, audit_err.text);
 	}
 	return audited == PHIAL_OK;
 }
@@ -231,7 +237,7 @@ void phial_request_on_audited(struct phial_worker *worker, struct phial_client *
 			      enum phial_status status, const char *text)
 {
 	if (status != PHIAL_OK) {
-		say_not_audited(client, status, text);
+		say_not_audited(worker, client, status, text);
 		phial_client_close(worker, client);
 		return;
 	}
@@ -257,6 +263,7 @@ void phial_request_on_filled(struct phial_worker *worker, uint64_t held, enum ph
 		if (status != PHIAL_OK) {
 			phial_log("container %s: its secrets could not be written: %s",
 				  client->record->container, text);
+			phial_metrics_refuse(worker, client, phial_metrics_refusal(status));
 		}
 		if (!send_result(client, PHIAL_HOOK_FILLED, status, text) || status != PHIAL_OK) {
 			phial_client_close(worker, client);
@@ -277,6 +284,7 @@ static void on_attached(struct phial_worker *worker, struct phial_client *client
 	if (status != PHIAL_OK) {
 		phial_log("container %s: it cannot be recorded: %s", client->record->container,
 			  err.text);
+		phial_metrics_refuse(worker, client, phial_metrics_refusal(status));
 		(void)send_result(client, PHIAL_HOOK_COMMITTED, status, err.text);
 		return;
 	}
@@ -284,6 +292,7 @@ static void on_attached(struct phial_worker *worker, struct phial_client *client
 	if (!send_result(client, PHIAL_HOOK_COMMITTED, PHIAL_OK, "")) {
 		return; /* closing the client takes the mount back */
 	}
+	phial_metrics_add(worker, PHIAL_METRIC_RELEASES, 1);
 	phial_log("container %s has workload %s: %zu secrets at %s", client->record->container,
 		  client->record->workload, client->record->release_count, client->record->target);
 	phial_init_door_answer(client, &(struct phial_init_outcome){ PHIAL_OK, false,
@@ -293,7 +302,7 @@ static void on_attached(struct phial_worker *worker, struct phial_client *client
 
 /* --- FACTS and FAILED of a mounter ---------------------------------------------------- */
 
-static void on_failed(struct phial_client *client, size_t length)
+static void on_failed(struct phial_worker *worker, struct phial_client *client, size_t length)
 {
 	struct phial_mounter_failure failure;
 
@@ -305,6 +314,8 @@ static void on_failed(struct phial_client *client, size_t length)
 	if (failure.status == PHIAL_OK || failure.status > PHIAL_REVOKED) {
 		failure.status = PHIAL_SYSTEM;
 	}
+	phial_metrics_refuse(worker, client,
+			     phial_metrics_refusal((enum phial_status)failure.status));
 	phial_log("%s %s: %s", client->record ? "container" : "refused a",
 		  client->record ? client->record->container : "phial-init", failure.text);
 	phial_init_door_answer(client,
@@ -336,7 +347,7 @@ static bool run_frame(struct phial_worker *worker, struct phial_client *client,
 		      const struct phial_frame *frame)
 {
 	if (client->is_mounter && frame->type == PHIAL_MOUNTER_FAILED) {
-		on_failed(client, frame->length);
+		on_failed(worker, client, frame->length);
 		return false;
 	}
 	if (!is_expected(client, frame)) {

@@ -134,13 +134,15 @@ static enum phial_status check_same(const struct phial_record *done, const char 
 			  done->workload, workload);
 }
 
-void phial_request_refuse(struct phial_client *client, enum phial_status status, const char *text)
+void phial_request_refuse(struct phial_worker *worker, struct phial_client *client,
+			  enum phial_status status, const char *text)
 {
 	struct phial_hook_verdict verdict = {
 		.decision = PHIAL_HOOK_REFUSED,
 		.status = status,
 	};
 
+	phial_metrics_refuse(worker, client, phial_metrics_refusal(status));
 	phial_init_door_answer(client, &(struct phial_init_outcome){ status, false, text });
 	(void)snprintf(verdict.text, sizeof(verdict.text), "%s", text);
 	enum phial_status ignored = phial_frame_send(client->fd, PHIAL_HOOK_VERDICT, &verdict,
@@ -160,9 +162,9 @@ static void log_lines(const char *prefix, const char *text)
 }
 
 /* Files and gates, all problems at once. */
-static enum phial_status judge(const struct phial_worker *worker,
-			       const struct start_request *request, struct phial_client *client,
-			       struct phial_text *problems, struct phial_error *err)
+static enum phial_status judge(struct phial_worker *worker, const struct start_request *request,
+			       struct phial_client *client, struct phial_text *problems,
+			       struct phial_error *err)
 {
 	const struct phial_workload *entry = phial_policy_find(&worker->policy, request->workload);
 	unsigned int failed =
@@ -179,7 +181,9 @@ static enum phial_status judge(const struct phial_worker *worker,
 		status = phial_grant_check_container(worker, request->state.id, client->files,
 						     &client->file_count, problems);
 	}
+	phial_metrics_fail_gates(worker, failed);
 	if (status == PHIAL_OK && failed != 0) {
+		phial_metrics_refuse(worker, client, PHIAL_REFUSAL_GATE);
 		status = phial_fail(err, PHIAL_REFUSED, 0, "gates not met");
 	}
 	return status;
@@ -295,7 +299,7 @@ static enum phial_status answer_start(struct phial_worker *worker, struct phial_
 		log_lines(prefix, text);
 		phial_audit_refusal(worker, client, request->door, request->state.id,
 				    request->workload, text);
-		phial_request_refuse(client, status, text);
+		phial_request_refuse(worker, client, status, text);
 		return status;
 	}
 	if (!fill_verdict(worker, request, client, &verdict)) {
@@ -310,7 +314,7 @@ static enum phial_status answer_start(struct phial_worker *worker, struct phial_
 		log_lines(prefix, err->text);
 		phial_audit_refusal(worker, client, request->door, request->state.id,
 				    request->workload, err->text);
-		phial_request_refuse(client, status, err->text);
+		phial_request_refuse(worker, client, status, err->text);
 		return status;
 	}
 	/* From here on by the record's names: a load frees those of the index. */
@@ -333,8 +337,9 @@ static void send_decision(struct phial_client *client, enum phial_hook_decision 
 }
 
 /* Too many of its workload are being served: it is looked at again when it is its turn. */
-static bool wait_for_turn(struct phial_client *client, const struct phial_frame *frame,
-			  const void *payload, const struct start_request *request)
+static bool wait_for_turn(struct phial_worker *worker, struct phial_client *client,
+			  const struct phial_frame *frame, const void *payload,
+			  const struct start_request *request)
 {
 	struct phial_waiting who = { .door = request->door };
 	struct phial_error err = { .status = PHIAL_OK };
@@ -345,7 +350,7 @@ static bool wait_for_turn(struct phial_client *client, const struct phial_frame 
 
 	if (status != PHIAL_OK) {
 		phial_log("refused a hook's request: %s", err.text);
-		phial_request_refuse(client, status, err.text);
+		phial_request_refuse(worker, client, status, err.text);
 	}
 	return status == PHIAL_OK;
 }
@@ -376,11 +381,11 @@ bool phial_request_on_start(struct phial_worker *worker, struct phial_client *cl
 		phial_log("refused a hook's request: %s", err.text);
 		phial_audit_refusal(worker, client, request.door, request.state.id,
 				    request.workload, err.text);
-		phial_request_refuse(client, status, err.text);
+		phial_request_refuse(worker, client, status, err.text);
 	} else if (done) {
 		send_decision(client, PHIAL_HOOK_DONE);
 	} else if (!phial_turns_may_go(worker, client, request.workload)) {
-		goes_on = wait_for_turn(client, frame, payload, &request);
+		goes_on = wait_for_turn(worker, client, frame, payload, &request);
 	} else {
 		request.owner_uid = request.config.user_uid;
 		request.owner_gid = request.config.user_gid;
@@ -518,14 +523,14 @@ bool phial_request_on_facts(struct phial_worker *worker, struct phial_client *cl
 		break;
 	}
 	if (!is_workload(worker, request.workload)) {
-		phial_request_refuse(client, PHIAL_NOT_FOUND,
+		phial_request_refuse(worker, client, PHIAL_NOT_FOUND,
 				     "the store has no such workload any more");
 		return false;
 	}
 	if (has_too_many(worker, client->peer)) {
 		phial_log("refused container %s: too many mount namespaces", request.state.id);
 		phial_request_refuse(
-			client, PHIAL_REFUSED,
+			worker, client, PHIAL_REFUSED,
 			"the container has its secrets in too many mount namespaces already");
 		return false;
 	}

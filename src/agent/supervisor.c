@@ -434,6 +434,7 @@ static void stop(struct supervisor *supervisor)
 	if (supervisor->self_test_pid > 0) {
 		kill(supervisor->self_test_pid, SIGKILL);
 	}
+	supervisor_remove_metrics(supervisor);
 	supervisor_remove_sockets(supervisor);
 }
 

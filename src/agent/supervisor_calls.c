@@ -284,6 +284,15 @@ static enum phial_status on_watch_reads(struct supervisor *supervisor, const voi
 	return reads_watch(supervisor, call->number, err);
 }
 
+static enum phial_status on_metrics(struct supervisor *supervisor, const void *record,
+				    struct phial_frame *frame, struct phial_link_answer *answer,
+				    struct phial_error *err)
+{
+	(void)frame;
+	(void)answer;
+	return supervisor_write_metrics(supervisor, record, err);
+}
+
 static enum phial_status on_reload(struct supervisor *supervisor, const void *record,
 				   struct phial_frame *frame, struct phial_link_answer *answer,
 				   struct phial_error *err)
@@ -370,6 +379,7 @@ static const struct call {
 	{ PHIAL_LINK_ALIVE, sizeof(struct phial_link_process), 0, on_alive },
 	{ PHIAL_LINK_MAPS, sizeof(struct phial_link_process), 0, on_maps },
 	{ PHIAL_LINK_QUOTA, 0, 0, on_quota },
+	{ PHIAL_LINK_METRICS, sizeof(struct phial_metrics), 0, on_metrics },
 	{ PHIAL_LINK_RELOAD, 0, 0, on_reload },
 	{ PHIAL_LINK_LOADED, 0, 0, on_loaded },
 	{ PHIAL_LINK_FATAL, sizeof(struct phial_link_fatal), 0, on_fatal },

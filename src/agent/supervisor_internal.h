@@ -12,6 +12,7 @@
 
 #include "agent/clock.h"
 #include "agent/link.h"
+#include "agent/metrics.h"
 #include "agent/mounter.h"
 #include "agent/notifier.h"
 #include "agent/options.h"
@@ -127,6 +128,7 @@ struct supervisor {
 	pid_t mounter_pids[PHIAL_MOUNTERS_MAX]; /* 0: free */
 	struct notifier notifiers[NOTIFIERS_MAX];
 	uint64_t last_number;
+	bool has_metrics; /* the file of --metrics is this agent's */
 	bool is_loaded;
 	bool is_stopping;
 	enum phial_status fatal_status;
@@ -145,6 +147,15 @@ void supervisor_send_event(struct supervisor *supervisor, uint32_t type, const v
 void supervisor_send_store(struct supervisor *supervisor);
 void supervisor_flush_events(struct supervisor *supervisor);
 void supervisor_drop_events(struct supervisor *supervisor);
+
+/*
+ * supervisor_metrics.c: write the file of --metrics; remove it at a clean stop. PHIAL_SYSTEM when it
+ * cannot be written.
+ */
+PHIAL_CHECKED enum phial_status supervisor_write_metrics(struct supervisor *supervisor,
+							 const struct phial_metrics *metrics,
+							 struct phial_error *err);
+void supervisor_remove_metrics(const struct supervisor *supervisor);
 
 /* supervisor.c: watch a descriptor. */
 PHIAL_CHECKED enum phial_status supervisor_watch(struct supervisor *supervisor, int fd,

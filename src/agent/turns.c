@@ -159,7 +159,8 @@ void phial_turns_refuse(struct phial_worker *worker, struct phial_client *client
 		  text);
 	phial_audit_refusal(worker, client, waiting->door, waiting->container, waiting->workload,
 			    text);
-	phial_request_refuse(client, PHIAL_TOO_LARGE, text);
+	phial_metrics_refuse(worker, client, PHIAL_REFUSAL_BUSY);
+	phial_request_refuse(worker, client, PHIAL_TOO_LARGE, text);
 	phial_client_close(worker, client);
 }
 

@@ -399,9 +399,13 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 	int64_t gap_ms = phial_audit_flush(worker);
 	int64_t live_ms = phial_live_run(worker);
 	int64_t reattach_ms = phial_reattach_run(worker);
+	int64_t metrics_ms = phial_metrics_run(worker);
 
 	if (gap_ms >= 0 && (wait_ms < 0 || gap_ms < wait_ms)) {
 		wait_ms = gap_ms;
+	}
+	if (metrics_ms >= 0 && (wait_ms < 0 || metrics_ms < wait_ms)) {
+		wait_ms = metrics_ms;
 	}
 	if (live_ms >= 0 && (wait_ms < 0 || live_ms - now_ms < wait_ms)) {
 		wait_ms = live_ms > now_ms ? live_ms - now_ms : 0;

@@ -16,6 +16,7 @@
 #include "agent/audit.h"
 #include "agent/clock.h"
 #include "agent/index.h"
+#include "agent/metrics.h"
 #include "agent/mounter.h"
 #include "agent/options.h"
 #include "agent/pages.h"
@@ -101,6 +102,7 @@ struct phial_client {
 	uint64_t audit_last;
 	size_t audit_left; /* not yet durable */
 	bool is_filled;	   /* only those are waited for */
+	bool is_refused;   /* and counted as such */
 	/* A mounter's. */
 	bool is_mounter;
 	struct phial_caller *caller; /* whom it works for, or NULL: gone or answered */
@@ -172,6 +174,7 @@ struct phial_worker {
 	size_t next_served;
 	int64_t override_due_ms; /* when to look at overrides, since boot; -1: there are none */
 	struct phial_worker_audit audit;
+	struct phial_counts counts;
 	int64_t live_due_ms; /* when live.c has something to do, since boot; -1: never */
 	struct phial_worker_reattach reattach;
 };
@@ -253,7 +256,8 @@ bool phial_request_on_start(struct phial_worker *worker, struct phial_client *cl
 			    const struct phial_frame *frame, const void *payload);
 
 /* request_start.c: answer a refusal instead of a verdict; text: the problems, one a line. */
-void phial_request_refuse(struct phial_client *client, enum phial_status status, const char *text);
+void phial_request_refuse(struct phial_worker *worker, struct phial_client *client,
+			  enum phial_status status, const char *text);
 
 /* The same for a mounter's FACTS. */
 bool phial_request_on_facts(struct phial_worker *worker, struct phial_client *client,

@@ -21,6 +21,25 @@
 #include "agent/auditor.h"
 #include "agent/worker.h"
 
+/* link: -Wl,--wrap=phial_live_on_audited */
+void __wrap_phial_live_on_audited(struct phial_worker *worker, uint64_t request,
+				  enum phial_status status, const char *text);
+
+static struct {
+	uint64_t request;
+	enum phial_status status;
+	char text[PHIAL_ERROR_TEXT_BYTES];
+} told;
+
+void __wrap_phial_live_on_audited(struct phial_worker *worker, uint64_t request,
+				  enum phial_status status, const char *text)
+{
+	(void)worker;
+	told.request = request;
+	told.status = status;
+	(void)snprintf(told.text, sizeof(told.text), "%s", text);
+}
+
 #define MANY 300
 
 struct fixture {
@@ -190,6 +209,7 @@ static void answer(const struct fixture *f, const struct phial_auditor_entry *en
 		.request = entry->request,
 		.first = entry->first,
 		.status = status,
+		.text = "full",
 	};
 
 	assert_int_equal(phial_frame_send(f->auditor_fd, PHIAL_AUDITOR_DONE, &done, sizeof(done),
@@ -239,7 +259,13 @@ static void a_change_is_whole(void **state)
 	/* One of two failed: as a whole it did. */
 	answer(f, &(struct phial_auditor_entry){ .request = 1, .first = 1 }, PHIAL_SYSTEM);
 	answer(f, &(struct phial_auditor_entry){ .request = 2, .first = 1 }, PHIAL_OK);
-	assert_int_equal(f->worker->audit.last_failed, 1);
+	assert_int_equal(told.request, 2);
+	assert_int_equal(told.status, PHIAL_SYSTEM);
+	assert_string_equal(told.text, "full");
+	/* The next one has nothing to do with that. */
+	answer(f, &(struct phial_auditor_entry){ .request = 3, .first = 3 }, PHIAL_OK);
+	assert_int_equal(told.request, 3);
+	assert_int_equal(told.status, PHIAL_OK);
 }
 
 /* Nobody's command, of no container, of nothing in particular; and one that is refused. */
