@@ -223,7 +223,8 @@ static bool choose(const struct phial_worker *worker, const struct phial_record 
 		return true;
 	}
 	phial_release_describe(&offered, file, &entry->loaded);
-	if (has && is_same(has, &offered)) {
+	/* What was read is on its way out: with a rotation its time would begin anew. */
+	if (has && (is_same(has, &offered) || find_read_end(has, grant->life) >= 0)) {
 		*ret_release = *has;
 		return true;
 	}
@@ -279,11 +280,33 @@ static void sooner(int64_t *due_ms, int64_t at_ms)
 	}
 }
 
+/* When a release ends by itself; -1: never. */
+static int64_t find_own_end(const struct phial_worker *worker, const struct phial_record *record,
+			    const struct phial_release *release, const struct phial_life *life)
+{
+	const int64_t left_s = find_expiry(release, life) - phial_worker_now_s(worker);
+	int64_t end_ms = find_keep_end(record, life);
+
+	sooner(&end_ms, find_read_end(release, life));
+	if (find_expiry(release, life) != 0) {
+		sooner(&end_ms, phial_worker_clock_ms() + (left_s > 0 ? left_s * 1000 : 0));
+	}
+	return end_ms;
+}
+
+int64_t phial_live_find_end(const struct phial_worker *worker, const struct phial_record *record,
+			    const struct phial_release *release,
+			    const struct phial_live_grant *grant)
+{
+	if (phial_live_judge(worker, record, release, grant).must_go) {
+		return phial_worker_clock_ms();
+	}
+	return find_own_end(worker, record, release, grant->life);
+}
+
 int64_t phial_live_find_due(const struct phial_worker *worker, const struct phial_record *record,
 			    const struct phial_live_grant *grant)
 {
-	const int64_t now_ms = phial_worker_clock_ms();
-	const int64_t now_s = phial_worker_now_s(worker);
 	const struct phial_live *live = &record->live;
 	int64_t due_ms = -1;
 
@@ -294,17 +317,9 @@ int64_t phial_live_find_due(const struct phial_worker *worker, const struct phia
 		sooner(&due_ms, live->grace_until_ms);
 	}
 	for (size_t i = 0; i < record->release_count; i++) {
-		const struct phial_release *release = &record->releases[i];
-		int64_t expiry_s = find_expiry(release, grant->life);
-
-		if (release->version == 0) {
-			continue;
-		}
-		sooner(&due_ms, find_keep_end(record, grant->life));
-		sooner(&due_ms, find_read_end(release, grant->life));
-		if (expiry_s != 0) {
+		if (record->releases[i].version != 0) {
 			sooner(&due_ms,
-			       expiry_s > now_s ? now_ms + (expiry_s - now_s) * 1000 : now_ms);
+			       find_own_end(worker, record, &record->releases[i], grant->life));
 		}
 	}
 	return due_ms;

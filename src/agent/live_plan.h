@@ -51,6 +51,11 @@ struct phial_live_verdict phial_live_judge(const struct phial_worker *worker,
 					   const struct phial_release *release,
 					   const struct phial_live_grant *grant);
 
+/* When it may not have a release any more, in milliseconds since boot: now at the soonest; -1: never. */
+int64_t phial_live_find_end(const struct phial_worker *worker, const struct phial_record *record,
+			    const struct phial_release *release,
+			    const struct phial_live_grant *grant);
+
 /* A newer value that takes the place of a release at once, or NULL. */
 const struct phial_grant_file *phial_live_find_newer(const struct phial_worker *worker,
 						     const struct phial_record *record,

@@ -103,24 +103,28 @@ static void notify(const struct phial_worker *worker, const struct phial_record 
 	}
 }
 
-/* An old version's deadline comes before the end of the grace time. */
+/*
+ * When the generation of what the record still says is to go: after the grace time, or once one of
+ * its versions may not be there any more. That may be so by now, for the job took its time.
+ */
 static int64_t find_grace_end(const struct phial_worker *worker, const struct phial_record *record)
 {
-	const struct phial_live *live = &record->live;
-	const struct phial_life *life =
-		phial_workload_life(phial_policy_find(&worker->policy, record->workload));
-	int64_t now_ms = phial_worker_clock_ms();
-	int64_t left_ms = live->is_urgent ? 0 : life->grace_ms;
+	struct phial_live_grant grant = { .is_good = false };
+	const int64_t now_ms = phial_worker_clock_ms();
+
+	phial_live_grant_get(worker, record->workload, &grant);
+	int64_t end_ms = now_ms + (record->live.is_urgent ? 0 : grant.life->grace_ms);
 
 	for (size_t i = 0; i < record->release_count; i++) {
-		int64_t not_after_s = record->releases[i].not_after_s;
-		int64_t life_ms = (not_after_s - phial_worker_now_s(worker)) * 1000;
+		const struct phial_release *release = &record->releases[i];
+		int64_t due_ms = phial_live_find_end(worker, record, release, &grant);
 
-		if (not_after_s != 0 && life_ms < left_ms) {
-			left_ms = life_ms > 0 ? life_ms : 0;
+		if (release->version != 0 && due_ms >= 0 && due_ms < end_ms) {
+			end_ms = due_ms;
 		}
 	}
-	return now_ms + left_ms;
+	phial_live_grant_free(&grant);
+	return end_ms;
 }
 
 static void log_rotation(const struct phial_record *record)

@@ -373,6 +373,44 @@ static void test_keep_until_read(void **state)
 	assert_true(judge(f, 1).is_for_good);
 }
 
+/* A new version would not have been read yet, and would stay where the old one is to go. */
+static void test_what_was_read_is_not_rotated(void **state)
+{
+	struct fixture *f = *state;
+
+	policy(f, "{\"phial\": \"policy v1\", \"serial\": 1, \"workloads\": {\"web\": "
+		  "{\"keep\": \"until-read\", \"linger\": \"5s\"}}}");
+	load(f, "web/db", 50);
+	load(f, "web/tls", 60);
+	f->record.releases[1].read_ms = NOW_MS;
+	assert_true(plan(f));
+	assert_int_equal(f->next_count, 2);
+	assert_int_equal(f->next[0].version, 50);
+	assert_int_equal(f->next[1].version, 6);
+	assert_int_equal(f->next[1].read_ms, NOW_MS);
+}
+
+/* How long an old generation may stay at most. */
+static void test_the_end_of_a_release(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(judge(f, 0).must_go);
+	assert_int_equal(phial_live_find_end(&f->worker, &f->record, f->record.releases, &f->grant),
+			 -1);
+	policy(f, "{\"phial\": \"policy v1\", \"serial\": 1, \"workloads\": {\"web\": "
+		  "{\"ttl\": \"2m\"}}}");
+	assert_false(judge(f, 0).must_go);
+	assert_int_equal(phial_live_find_end(&f->worker, &f->record, f->record.releases, &f->grant),
+			 NOW_MS + 20000);
+	f->record.releases[0].not_after_s = NOW_S + 5;
+	assert_int_equal(phial_live_find_end(&f->worker, &f->record, f->record.releases, &f->grant),
+			 NOW_MS + 5000);
+	forbid(f, 5, PHIAL_REVOKED_ALL, "");
+	assert_int_equal(phial_live_find_end(&f->worker, &f->record, f->record.releases, &f->grant),
+			 NOW_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +427,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_keep_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_keep_until_ready, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_keep_until_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_read_is_not_rotated, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_end_of_a_release, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
