@@ -15,29 +15,24 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "init/watch.h"
 #include "wire/frame.h"
 
 #define PAUSE_MS	50
 #define ANSWER_LIMIT_MS 15000 /* the agent takes ten seconds at most */
 
 struct asking {
-	const struct phial_init_options *options;
+	uint32_t type; /* of the frame that asks */
+	const void *question;
+	size_t length;
+	uint32_t wait_s;
 	int signals_fd;
 	int ended_by; /* a signal */
 	struct phial_init_answer *answer;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /*
  * Wait for bytes at fd (-1: only for time to pass) or for a signal that wants us gone. As PID 1
@@ -90,21 +85,13 @@ static enum phial_status connect_to_agent(int *ret_fd, struct phial_error *err)
 	return PHIAL_OK;
 }
 
-static enum phial_status send_question(int fd, const struct phial_init_options *options,
-				       struct phial_error *err)
+static enum phial_status send_question(int fd, const struct asking *asking, struct phial_error *err)
 {
-	const struct phial_init_ask ask = {
-		.version = PHIAL_INIT_VERSION,
-		.flags = (options->env_count > 0 ? PHIAL_INIT_USES_ENV : 0U) |
-			 (options->sets_paths ? PHIAL_INIT_USES_FILE_ENV : 0U),
-		.uid = geteuid(),
-		.gid = getegid(),
-	};
 	/* Where seccomp forbids it the agent's kernel has to know the caller by itself. */
 	phial_auto_fd int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0U);
 
-	return phial_frame_send(fd, PHIAL_INIT_ASK, &ask, sizeof(ask), &pidfd, pidfd >= 0 ? 1 : 0,
-				err);
+	return phial_frame_send(fd, asking->type, asking->question, asking->length, &pidfd,
+				pidfd >= 0 ? 1 : 0, err);
 }
 
 static enum phial_status hear_answer(struct asking *asking, int fd, struct phial_error *err)
@@ -141,7 +128,7 @@ static enum phial_status ask_once(struct asking *asking, struct phial_error *err
 	enum phial_status status = connect_to_agent(&fd, err);
 
 	if (status == PHIAL_OK) {
-		status = send_question(fd, asking->options, err);
+		status = send_question(fd, asking, err);
 	}
 	if (status == PHIAL_OK) {
 		status = hear_answer(asking, fd, err);
@@ -155,7 +142,7 @@ static enum phial_status ask_once(struct asking *asking, struct phial_error *err
 
 static enum phial_status ask_until(struct asking *asking, struct phial_error *err)
 {
-	const int64_t deadline = now_ms() + (int64_t)asking->options->wait_s * 1000;
+	const int64_t deadline = phial_init_now_ms() + (int64_t)asking->wait_s * 1000;
 
 	for (;;) {
 		bool is_ready;
@@ -164,12 +151,12 @@ static enum phial_status ask_until(struct asking *asking, struct phial_error *er
 		if (status != PHIAL_NO_AGENT) {
 			return status;
 		}
-		if (now_ms() >= deadline) {
+		if (phial_init_now_ms() >= deadline) {
 			return phial_fail_prefix(
 				err,
 				"no agent answers (--wait %u); start phiald on the "
 				"host, with this workload in its store: ",
-				asking->options->wait_s);
+				asking->wait_s);
 		}
 		status = wait_at(asking, -1, PAUSE_MS, &is_ready, err);
 		if (status != PHIAL_OK) {
@@ -178,11 +165,8 @@ static enum phial_status ask_until(struct asking *asking, struct phial_error *er
 	}
 }
 
-enum phial_status phial_init_ask_agent(const struct phial_init_options *options,
-				       struct phial_init_answer *ret_answer, int *ret_signal,
-				       struct phial_error *err)
+static enum phial_status ask(struct asking *asking, int *ret_signal, struct phial_error *err)
 {
-	struct asking asking = { .options = options, .signals_fd = -1, .answer = ret_answer };
 	struct stat found;
 	sigset_t ending;
 
@@ -203,9 +187,43 @@ enum phial_status phial_init_ask_agent(const struct phial_init_options *options,
 	if (signals_fd < 0) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "signalfd");
 	}
-	asking.signals_fd = signals_fd;
-	enum phial_status status = ask_until(&asking, err);
+	asking->signals_fd = signals_fd;
+	enum phial_status status = ask_until(asking, err);
 
-	*ret_signal = asking.ended_by;
+	*ret_signal = asking->ended_by;
 	return status;
+}
+
+enum phial_status phial_init_ask_agent(const struct phial_init_options *options,
+				       struct phial_init_answer *ret_answer, int *ret_signal,
+				       struct phial_error *err)
+{
+	const struct phial_init_ask question = {
+		.version = PHIAL_INIT_VERSION,
+		.flags = (options->env_count > 0 ? PHIAL_INIT_USES_ENV : 0U) |
+			 (options->sets_paths ? PHIAL_INIT_USES_FILE_ENV : 0U),
+		.uid = geteuid(),
+		.gid = getegid(),
+	};
+	struct asking asking = { .type = PHIAL_INIT_ASK,
+				 .question = &question,
+				 .length = sizeof(question),
+				 .wait_s = options->wait_s,
+				 .answer = ret_answer };
+
+	return ask(&asking, ret_signal, err);
+}
+
+enum phial_status phial_init_tell_agent(const struct phial_init_options *options,
+					struct phial_init_answer *ret_answer, int *ret_signal,
+					struct phial_error *err)
+{
+	const struct phial_init_ready question = { .version = PHIAL_INIT_VERSION };
+	struct asking asking = { .type = PHIAL_INIT_READY,
+				 .question = &question,
+				 .length = sizeof(question),
+				 .wait_s = options->wait_s,
+				 .answer = ret_answer };
+
+	return ask(&asking, ret_signal, err);
 }

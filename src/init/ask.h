@@ -21,4 +21,12 @@ PHIAL_CHECKED enum phial_status phial_init_ask_agent(const struct phial_init_opt
 						     struct phial_init_answer *ret_answer,
 						     int *ret_signal, struct phial_error *err);
 
+/*
+ * The same, but tell the agent that the container of this process is ready. ret_answer: PHIAL_OK,
+ * with is_done if it was known or nobody wanted to know; else why not.
+ */
+PHIAL_CHECKED enum phial_status phial_init_tell_agent(const struct phial_init_options *options,
+						      struct phial_init_answer *ret_answer,
+						      int *ret_signal, struct phial_error *err);
+
 #endif

@@ -77,10 +77,17 @@ static enum phial_status put_path(struct phial_init_environment *environment, co
 				  const char *directory, const char *file, struct phial_error *err)
 {
 	char *text;
+	char **longer =
+		realloc(environment->paths, (environment->path_count + 1) * sizeof(*longer));
 
+	if (!longer) {
+		return no_memory(err);
+	}
+	environment->paths = longer;
 	if (asprintf(&text, "%s=%s%s%s", name, directory, *file != '\0' ? "/" : "", file) < 0) {
 		return no_memory(err);
 	}
+	longer[environment->path_count++] = text;
 	return put(environment, text, err);
 }
 
@@ -307,5 +314,13 @@ void phial_init_environment_wipe(struct phial_init_environment *environment)
 		explicit_bzero(environment->secrets[i].text, environment->secrets[i].room);
 		(void)munmap(environment->secrets[i].text, environment->secrets[i].room);
 	}
-	environment->secret_count = 0;
+	for (size_t i = 0; i < environment->path_count; i++) {
+		free(environment->paths[i]);
+	}
+	free(environment->secrets);
+	free(environment->paths);
+	if (environment->list != environ) {
+		free(environment->list);
+	}
+	*environment = (struct phial_init_environment){ .list = NULL };
 }

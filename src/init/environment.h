@@ -24,6 +24,8 @@ struct phial_init_environment {
 	size_t first_made; /* what stands before it was inherited */
 	struct phial_init_secret *secrets;
 	size_t secret_count;
+	char **paths; /* entries that are no secret */
+	size_t path_count;
 	char pids[PHIAL_INIT_PID_VARIABLES][32]; /* see phial_init_environment_set_pid() */
 };
 
@@ -31,7 +33,7 @@ struct phial_init_environment {
  * Take over our own environment and add to it: CREDENTIALS_DIRECTORY; with --file-env the path of
  * each file; with --env the values asked for (the process is not dumpable from then on). A variable
  * that was there is replaced. target: the directory of the secrets; NULL: add nothing.
- * ret_environment: lives until the process ends or becomes the command. Returns PHIAL_OK;
+ * ret_environment: freed with phial_init_environment_wipe(), also on failure. Returns PHIAL_OK;
  * PHIAL_NOT_FOUND for an --env without its file; PHIAL_EXISTS when two files would be one variable;
  * PHIAL_MALFORMED for a value with a NUL in it; PHIAL_TOO_LARGE for one that execve(2) does not
  * take; PHIAL_SYSTEM, also when memory cannot be locked.
@@ -49,7 +51,7 @@ phial_init_environment_make(const struct phial_init_options *options, const char
 void phial_init_environment_set_pid(struct phial_init_environment *environment, pid_t ours,
 				    pid_t command);
 
-/* Overwrite and unmap every value. The list is of no more use. */
+/* Overwrite and unmap every value, and free the list. May be called again. */
 void phial_init_environment_wipe(struct phial_init_environment *environment);
 
 #endif

@@ -13,6 +13,8 @@
 #include "init/environment.h"
 #include "init/identity.h"
 #include "init/options.h"
+#include "init/ready.h"
+#include "init/say.h"
 #include "init/signals.h"
 #include "init/supervise.h"
 
@@ -28,37 +30,20 @@ static const char usage[] =
 	"  --wait SECONDS         how long to wait for an agent that is not up (default: 5)\n"
 	"  -g, --group            signals go to the process group of COMMAND\n"
 	"  --exec                 become COMMAND instead of being its init\n"
+	"  --on-rotation HOW      nothing (default), restart COMMAND, or a signal for it: SIGHUP ...\n"
+	"  --stop-timeout SECONDS how long COMMAND may take to end before a restart (default: 10)\n"
+	"  --ready-fd N           COMMAND writes a newline to descriptor N when it is ready\n"
+	"  --ready                only tell the agent that this container is ready (no COMMAND)\n"
 	"  --no-secrets           be an init only: ask nobody\n"
 	"  -h, --help  -V, --version\n"
 	"\n"
 	"Exit status: COMMAND's, 128 + n when signal n ended it, 127 if it was not found, 126 if it\n"
 	"could not be run, 125 if phial-init failed or the agent refused.\n";
 
-/* One line on stderr; phial_fail() writes bytes that are no plain text as \xNN. */
-static void say(struct phial_span line)
-{
-	struct phial_error plain;
-
-	(void)phial_fail(&plain, PHIAL_PROBLEMS, 0, "%.*s", (int)line.length, line.text);
-	dprintf(STDERR_FILENO, "phial-init: %s\n", plain.text);
-}
-
-static void say_problems(const char *text)
-{
-	struct phial_span rest = phial_span_of(text);
-	struct phial_span line;
-
-	while (phial_next_line(&rest, &line, NULL)) {
-		if (line.length > 0) {
-			say(line);
-		}
-	}
-}
-
 /* Print a failure and give the exit code for it. */
 static int own_failure(const struct phial_error *err)
 {
-	say(phial_span_of(err->text));
+	phial_init_say(phial_span_of(err->text));
 	return PHIAL_INIT_EXIT_OWN;
 }
 
@@ -70,7 +55,7 @@ static int get_secrets(const struct phial_init_options *options, const char **re
 	int signal_number = 0;
 
 	if (!options->has_secrets) {
-		say(phial_span_of("no secrets are asked for (--no-secrets)"));
+		phial_init_say(phial_span_of("no secrets are asked for (--no-secrets)"));
 		*ret_target = NULL;
 		return 0;
 	}
@@ -80,7 +65,7 @@ static int get_secrets(const struct phial_init_options *options, const char **re
 		return signal_number == 0 ? code : PHIAL_INIT_EXIT_SIGNAL_BASE + signal_number;
 	}
 	if (answer.status != PHIAL_OK) {
-		say_problems(answer.text);
+		phial_init_say_lines(answer.text);
 		return PHIAL_INIT_EXIT_OWN;
 	}
 	*ret_target = answer.target;
@@ -89,30 +74,31 @@ static int get_secrets(const struct phial_init_options *options, const char **re
 
 static int run(const struct phial_init_options *options, const struct phial_init_signals *inherited)
 {
-	static struct phial_init_environment around;
-	struct phial_init_job job = { .command = options->command,
-				      .around = &around,
-				      .inherited = *inherited,
-				      .to_group = options->to_group };
+	static struct phial_init_job job;
 	struct phial_error err;
-	const char *target = NULL;
 	int code;
 
+	job.options = options;
+	job.inherited = *inherited;
 	/* Before asking: the agent's gates see the user and no_new_privs of the command. */
 	if (phial_init_take_identity(options, &err) != PHIAL_OK) {
 		return own_failure(&err);
 	}
-	code = get_secrets(options, &target);
+	code = get_secrets(options, &job.target);
 	if (code != 0) {
 		return code;
 	}
 	if (options->env_count > 0) {
-		say(phial_span_of(
+		phial_init_say(phial_span_of(
 			"--env: secrets in an environment reach every child of the command "
 			"and are easily printed; files are safer"));
 	}
-	if (phial_init_environment_make(options, target, &around, &err) != PHIAL_OK) {
-		phial_init_environment_wipe(&around);
+	/* Watched before they are read: no rotation comes in between unseen. */
+	if (phial_init_watch_open(options, job.target, &job.watch, &err) != PHIAL_OK) {
+		return own_failure(&err);
+	}
+	if (phial_init_environment_make(options, job.target, &job.around, &err) != PHIAL_OK) {
+		phial_init_environment_wipe(&job.around);
 		return own_failure(&err);
 	}
 	if (options->is_direct) {
@@ -136,5 +122,5 @@ int main(int argc, char **argv)
 			options.wants_help ? usage : "phial-init " PHIAL_VERSION "\n");
 		return 0;
 	}
-	return run(&options, &inherited);
+	return options.tells_ready ? phial_init_ready_tell(&options) : run(&options, &inherited);
 }

@@ -9,6 +9,13 @@
 
 #include <phial/error.h>
 
+/* What becomes of the command when its secrets have changed. */
+enum phial_init_rotation {
+	PHIAL_INIT_ROTATION_NOTHING = 0,
+	PHIAL_INIT_ROTATION_SIGNAL,
+	PHIAL_INIT_ROTATION_RESTART,
+};
+
 struct phial_init_options {
 	bool wants_help;
 	bool wants_version;
@@ -22,8 +29,14 @@ struct phial_init_options {
 	size_t env_count;
 	uint32_t uid; /* with has_user */
 	uint32_t gid;
-	uint32_t wait_s; /* --wait, 0 to 3600 */
-	char **command;	 /* NULL-terminated; not empty unless help or version is wanted */
+	uint32_t wait_s;  /* --wait, 0 to 3600 */
+	bool tells_ready; /* --ready: tell the agent, and nothing else */
+	int ready_fd;	  /* --ready-fd, 3 to 1023, or -1 */
+	enum phial_init_rotation on_rotation;
+	int rotation_signal;	 /* with PHIAL_INIT_ROTATION_SIGNAL */
+	bool has_stop_timeout;	 /* --stop-timeout */
+	uint32_t stop_timeout_s; /* 0 to 3600 */
+	char **command;		 /* NULL-terminated; empty with help, version and tells_ready */
 };
 
 /*

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static const uint64_t all_signals = UINT64_MAX;
@@ -44,4 +45,11 @@ void phial_init_signals_take(siginfo_t *ret_info)
 	       0) {
 		/* EINTR, after SIGSTOP and SIGCONT */
 	}
+}
+
+bool phial_init_signals_try(siginfo_t *ret_info)
+{
+	const struct timespec now = { 0, 0 };
+
+	return syscall(SYS_rt_sigtimedwait, &all_signals, ret_info, &now, sizeof(all_signals)) > 0;
 }

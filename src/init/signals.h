@@ -33,4 +33,7 @@ void phial_init_signals_release(const struct phial_init_signals *found);
 /* Wait for the next signal of any number, and take it. Blocks as sigwaitinfo(2). */
 void phial_init_signals_take(siginfo_t *ret_info);
 
+/* Take one that is pending already. Returns false if there is none. */
+bool phial_init_signals_try(siginfo_t *ret_info);
+
 #endif

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The duties of an init: signals on to the command, orphans reaped, the terminal in the right
- * hands, the exit status out. Knows nothing of secrets; reads no /proc and no /dev.
+ * hands, the exit status out; and, if it was asked for, the command told of new secrets or started
+ * again with them. Reads no /proc and no /dev.
  */
 #include "init/supervise.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <linux/close_range.h>
-#include <stdio.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/harden.h"
+#include "init/ready.h"
+#include "init/say.h"
+
+#define NEVER_MS INT64_C(-1)
 
 struct child {
 	pid_t pid;
@@ -21,108 +25,33 @@ struct child {
 	bool has_ended;
 	bool stopped_as_job; /* its whole group, and we with it */
 	bool has_said_no;    /* one line about signals that may not be sent is enough */
+	bool is_replaced;    /* ended by us: it is started again with what job->around holds */
+	bool is_outdated;    /* with newer ones since */
+	bool is_dismissed;   /* somebody else told it to end: that is the end of us, too */
+	int64_t kill_ms;     /* when it has had time enough to end */
 	int code;
 };
 
-/* The first of our three descriptors that is the controlling terminal, or -1. */
-static int find_terminal(pid_t *ret_front)
+static void say(const char *line)
 {
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		*ret_front = tcgetpgrp(fd);
-		if (*ret_front >= 0) {
-			return fd;
-		}
-	}
-	return -1;
+	phial_init_say(phial_span_of(line));
 }
 
 /*
- * In the child. Should: make it the leader of a group, and put that group in front if ours was.
- * Mustn't: take a terminal from a job that has it. All signals are blocked, so that no SIGTTOU
- * stops anybody.
+ * What we hold open, others cannot unmount or see the end of. Only what the command is to get once
+ * more when it is started again stays.
  */
-static void take_terminal(pid_t parent, pid_t parent_group)
+static enum phial_status let_go(const struct phial_init_job *job, struct phial_error *err)
 {
-	pid_t front;
-	int terminal = find_terminal(&front);
+	const int own[] = { job->watch.signals_fd, job->watch.rotation_fd, job->watch.ready_fd };
 
-	if (terminal < 0 && parent == 1 && isatty(STDIN_FILENO)) {
-		/* A terminal that is nobody's: without a session there is no job control. */
-		if (setsid() >= 0) {
-			(void)ioctl(STDIN_FILENO, TIOCSCTTY, 0);
-		}
-		return;
+	if (job->options->on_rotation == PHIAL_INIT_ROTATION_RESTART) {
+		return PHIAL_OK;
 	}
-	(void)setpgid(0, 0); /* fails for a session leader, which leads its group already */
-	if (terminal >= 0 && front == parent_group) {
-		(void)tcsetpgrp(terminal, getpid());
-	}
-}
-
-int phial_init_become(const struct phial_init_job *job)
-{
-	const char *name = job->command[0];
-
-	phial_init_signals_release(&job->inherited);
-	(void)execvpe(name, job->command, job->around->list);
-
-	bool is_missing = errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG;
-	struct phial_error err;
-
-	(void)phial_fail(&err, PHIAL_SYSTEM, errno, "%s", name);
-	dprintf(STDERR_FILENO, "phial-init: cannot run %s%s\n", err.text,
-		errno == ENOENT ? " (the command, or the interpreter or loader that it names)"
-				: "");
-	return is_missing ? PHIAL_INIT_EXIT_NOT_FOUND : PHIAL_INIT_EXIT_NOT_RUN;
-}
-
-/*
- * In the child, between vfork(2) and execve(2), in the parent's memory. A parent death signal is
- * lost over fork: it is set again, lest the command outlive us where we would not have outlived
- * our parent.
- */
-__attribute__((noreturn)) static void run_child(const struct phial_init_job *job, pid_t parent,
-						pid_t parent_group, int death_signal)
-{
-	take_terminal(parent, parent_group);
-	phial_init_environment_set_pid(job->around, parent, getpid());
-	if (death_signal != 0) {
-		(void)prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0);
-		if (getppid() != parent) {
-			_exit(PHIAL_INIT_EXIT_OWN);
-		}
-	}
-	_exit(phial_init_become(job));
-}
-
-static enum phial_status start(const struct phial_init_job *job, struct child *child,
-			       struct phial_error *err)
-{
-	const pid_t parent = getpid();
-	const pid_t parent_group = getpgrp();
-	int death_signal = 0;
-
-	if (prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0) != 0) {
-		death_signal = 0;
-	}
-	/* An orphan must come to us, and not to an init further out. */
-	if (parent != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "PR_SET_CHILD_SUBREAPER");
-	}
-	child->pid = vfork();
-	if (child->pid == 0) {
-		run_child(job, parent, parent_group, death_signal);
-	}
-	return child->pid > 0 ? PHIAL_OK : phial_fail(err, PHIAL_SYSTEM, errno, "start a process");
-}
-
-/* What we hold open, others cannot unmount or see the end of. */
-static void let_go(void)
-{
-	(void)syscall(SYS_close_range, STDERR_FILENO + 1U, UINT_MAX, 0U);
 	if (chdir("/") != 0) {
-		return; /* then it stays busy */
+		errno = 0; /* then it stays busy */
 	}
+	return phial_keep_descriptors(own, PHIAL_COUNT(own), err);
 }
 
 /*
@@ -148,33 +77,52 @@ static bool is_ours(const siginfo_t *info)
 static void give_terminal(const struct child *child)
 {
 	pid_t front;
-	int terminal = find_terminal(&front);
+	int terminal = phial_init_find_terminal(&front);
 
 	if (terminal >= 0 && front == getpgrp()) {
 		(void)tcsetpgrp(terminal, child->pid);
 	}
 }
 
+/* What came of a signal to the command. Returns false if it may not be sent. */
+static bool was_sent(struct child *child, long result)
+{
+	if (result == 0 || errno != EPERM) {
+		return true;
+	}
+	if (!child->has_said_no) {
+		child->has_said_no = true;
+		say("may not signal the command: it runs as another user (use --user, or add the "
+		    "capability KILL)");
+	}
+	return false;
+}
+
+static bool send_signal(struct child *child, int number, bool to_group)
+{
+	return was_sent(child, kill(to_group ? -child->pid : child->pid, number));
+}
+
+static bool wants_end(int number)
+{
+	return number == SIGTERM || number == SIGINT || number == SIGQUIT;
+}
+
 static void pass_on(siginfo_t *info, struct child *child)
 {
 	bool to_group = child->to_group;
-	long failed;
 
+	child->is_dismissed |= wants_end(info->si_signo);
 	if (info->si_signo == SIGCONT) {
 		give_terminal(child);
 		to_group |= child->stopped_as_job;
 		child->stopped_as_job = false;
 	}
 	if (info->si_code == SI_QUEUE && !to_group) { /* with its value */
-		failed = syscall(SYS_rt_sigqueueinfo, child->pid, info->si_signo, info);
+		(void)was_sent(child,
+			       syscall(SYS_rt_sigqueueinfo, child->pid, info->si_signo, info));
 	} else {
-		failed = kill(to_group ? -child->pid : child->pid, info->si_signo);
-	}
-	if (failed != 0 && errno == EPERM && !child->has_said_no) {
-		child->has_said_no = true;
-		dprintf(STDERR_FILENO,
-			"phial-init: may not signal the command: it runs as another user (use "
-			"--user, or add the capability KILL)\n");
+		(void)send_signal(child, info->si_signo, to_group);
 	}
 }
 
@@ -187,7 +135,7 @@ static void pass_on(siginfo_t *info, struct child *child)
 static void follow_stop(struct child *child, int signal_number)
 {
 	pid_t front;
-	int terminal = find_terminal(&front);
+	int terminal = phial_init_find_terminal(&front);
 
 	if (terminal < 0 || (front != child->pid && front != getpgrp())) {
 		return; /* somebody's `kill -STOP`: as it was asked for */
@@ -223,27 +171,144 @@ static void reap(struct child *child)
 	}
 }
 
-enum phial_status phial_init_supervise(const struct phial_init_job *job, int *ret_code,
+/* --- new secrets ----------------------------------------------------------------------------- */
+
+/* Read them for the next start. Returns false, saying why, if that cannot be: the old ones stay. */
+static bool read_anew(struct phial_init_job *job)
+{
+	struct phial_init_environment around;
+	struct phial_error err;
+
+	if (phial_init_environment_make(job->options, job->target, &around, &err) != PHIAL_OK) {
+		phial_init_environment_wipe(&around);
+		(void)phial_fail_prefix(&err,
+					"new secrets came that the command cannot be given: ");
+		say(err.text);
+		return false;
+	}
+	phial_init_environment_wipe(&job->around);
+	job->around = around;
+	return true;
+}
+
+/* Have it end, to be started again; what the next one gets is at hand before. */
+static void replace(struct phial_init_job *job, struct child *child)
+{
+	if (child->is_dismissed) {
+		say("new secrets came, but the command was told to end: it is not started again");
+		return;
+	}
+	if (child->is_replaced) {
+		child->is_outdated = true;
+		return;
+	}
+	if (!read_anew(job)) {
+		return;
+	}
+	if (!send_signal(child, SIGTERM, child->to_group)) {
+		phial_init_environment_wipe(&job->around);
+		return;
+	}
+	say("new secrets came: the command is started again");
+	child->is_replaced = true;
+	child->kill_ms = phial_init_now_ms() + (int64_t)job->options->stop_timeout_s * 1000;
+}
+
+static void on_rotation(struct phial_init_job *job, struct child *child)
+{
+	switch (job->options->on_rotation) {
+	case PHIAL_INIT_ROTATION_SIGNAL:
+		(void)send_signal(child, job->options->rotation_signal, child->to_group);
+		break;
+	case PHIAL_INIT_ROTATION_RESTART:
+		replace(job, child);
+		break;
+	case PHIAL_INIT_ROTATION_NOTHING:
+		break;
+	}
+}
+
+static enum phial_status start(struct phial_init_job *job, struct child *child,
+			       struct phial_error *err)
+{
+	*child = (struct child){ .to_group = job->options->to_group, .kill_ms = NEVER_MS };
+	enum phial_status status = phial_init_start(job, &child->pid, err);
+
+	phial_init_environment_wipe(&job->around);
+	return status;
+}
+
+static enum phial_status start_again(struct phial_init_job *job, struct child *child,
+				     struct phial_error *err)
+{
+	/* What it left in its group would be in the way of the next one. */
+	(void)kill(-child->pid, SIGKILL);
+	job->former = child->pid;
+	if (phial_init_watch_has_rotated(&job->watch) || child->is_outdated) {
+		(void)read_anew(job);
+	}
+	return start(job, child, err);
+}
+
+/* --- the loop -------------------------------------------------------------------------------- */
+
+/* Wait, and take a signal if there is one. */
+static void wait_and_pass_on(const struct phial_init_watch *watch, struct child *child)
+{
+	siginfo_t info;
+
+	if (watch->signals_fd < 0) { /* nothing but signals */
+		phial_init_signals_take(&info);
+	} else {
+		phial_init_watch_await(watch, child->kill_ms);
+		if (!phial_init_signals_try(&info)) {
+			return;
+		}
+	}
+	if (!is_ours(&info)) {
+		pass_on(&info, child);
+	}
+}
+
+/* What came beside signals. */
+static void look_around(struct phial_init_job *job, struct child *child)
+{
+	if (phial_init_watch_is_ready(&job->watch)) {
+		phial_init_ready_tell_aside(job->options);
+	}
+	if (phial_init_watch_has_rotated(&job->watch)) {
+		on_rotation(job, child);
+	}
+	if (child->kill_ms != NEVER_MS && phial_init_now_ms() >= child->kill_ms) {
+		child->kill_ms = NEVER_MS;
+		say("the command did not end (--stop-timeout): it is killed");
+		(void)send_signal(child, SIGKILL, child->to_group);
+	}
+}
+
+enum phial_status phial_init_supervise(struct phial_init_job *job, int *ret_code,
 				       struct phial_error *err)
 {
-	struct child child = { .to_group = job->to_group };
+	struct child child;
 	enum phial_status status = start(job, &child, err);
 
-	phial_init_environment_wipe(job->around);
-	if (status != PHIAL_OK) {
-		return status;
+	if (status == PHIAL_OK) {
+		status = let_go(job, err);
 	}
-	let_go();
-	while (!child.has_ended) {
-		siginfo_t info;
-
-		phial_init_signals_take(&info);
-		if (!is_ours(&info)) {
-			pass_on(&info, &child);
-		}
+	while (status == PHIAL_OK) {
+		wait_and_pass_on(&job->watch, &child);
 		/* Always: a flood of lower numbers would keep SIGCHLD in the queue. */
 		reap(&child);
+		if (!child.has_ended) {
+			look_around(job, &child);
+			continue;
+		}
+		if (!child.is_replaced || child.is_dismissed) {
+			break;
+		}
+		status = start_again(job, &child, err);
 	}
+	phial_init_environment_wipe(&job->around);
 	*ret_code = child.code;
-	return PHIAL_OK;
+	return status;
 }

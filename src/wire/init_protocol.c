@@ -14,6 +14,14 @@ static enum phial_status malformed(struct phial_error *err, const char *frame, c
 	return phial_fail(err, PHIAL_MALFORMED, 0, "%s message: %s", frame, what);
 }
 
+static enum phial_status unsupported(struct phial_error *err)
+{
+	return phial_fail(err, PHIAL_UNSUPPORTED, 0,
+			  "the image's phial-init asks for what this agent (%s) does not know; "
+			  "update the older of the two",
+			  PHIAL_VERSION);
+}
+
 enum phial_status phial_init_decode_ask(const void *payload, size_t length,
 					struct phial_init_ask *ret_ask, struct phial_error *err)
 {
@@ -26,16 +34,24 @@ enum phial_status phial_init_decode_ask(const void *payload, size_t length,
 	memcpy(&ask, payload, sizeof(ask));
 	if (ask.version != PHIAL_INIT_VERSION || (ask.flags & ~KNOWN_FLAGS) != 0 ||
 	    memcmp(ask.reserved, zeros, sizeof(zeros)) != 0) {
-		return phial_fail(err, PHIAL_UNSUPPORTED, 0,
-				  "the image's phial-init asks for what this agent (%s) does not "
-				  "know; update the older of the two",
-				  PHIAL_VERSION);
+		return unsupported(err);
 	}
 	if (ask.uid == UINT32_MAX || ask.gid == UINT32_MAX) {
 		return malformed(err, "ASK", "an owner that cannot be");
 	}
 	*ret_ask = ask;
 	return PHIAL_OK;
+}
+
+enum phial_status phial_init_decode_ready(const void *payload, size_t length,
+					  struct phial_error *err)
+{
+	static const struct phial_init_ready known = { .version = PHIAL_INIT_VERSION };
+
+	if (length != sizeof(known)) {
+		return malformed(err, "READY", "wrong length");
+	}
+	return memcmp(payload, &known, sizeof(known)) == 0 ? PHIAL_OK : unsupported(err);
 }
 
 enum phial_status phial_init_decode_answer(const void *payload, size_t length,

@@ -11,6 +11,11 @@
  * The pidfd proves the caller to an agent whose kernel has no SO_PEERPIDFD (before Linux 6.5);
  * where it cannot be opened (seccomp), ASK goes without.
  *
+ * or, from any process of a container that has its secrets through phial-init:
+ *
+ *	1 any   -> READY   the container is ready; fd: as with ASK
+ *	2 agent -> ANSWER  with is_done: it was known, or nobody waits for it
+ *
  * After ANSWER either side may close. An end of the stream, or anything that is no ANSWER, before
  * it means "not now" (no agent, a restart, too many at once): the caller waits a little and asks
  * again on a new connection, until its time is up. So does ECONNREFUSED, EAGAIN or a missing
@@ -40,6 +45,7 @@ enum phial_init_frame {
 	/* Away from the hook's numbers: a frame on the wrong socket is no frame. */
 	PHIAL_INIT_ASK = 256,
 	PHIAL_INIT_ANSWER,
+	PHIAL_INIT_READY,
 };
 
 /* Bits of ASK's flags. The agent knows no others and refuses them. */
@@ -55,6 +61,13 @@ struct phial_init_ask {
 	uint32_t uid; /* whom the files belong to, as the container counts: the command's user */
 	uint32_t gid;
 	uint8_t reserved[48]; /* 0 */
+};
+
+/* READY: 64 bytes. Descriptors: a pidfd of the caller, or none. */
+struct phial_init_ready {
+	uint32_t version;     /* PHIAL_INIT_VERSION */
+	uint32_t flags;	      /* 0 */
+	uint8_t reserved[56]; /* 0 */
 };
 
 /* ANSWER. Texts are NUL-terminated. */
@@ -80,6 +93,10 @@ struct phial_init_answer {
 PHIAL_CHECKED enum phial_status phial_init_decode_ask(const void *payload, size_t length,
 						      struct phial_init_ask *ret_ask,
 						      struct phial_error *err);
+
+/* READY. Also PHIAL_UNSUPPORTED, as ASK. */
+PHIAL_CHECKED enum phial_status phial_init_decode_ready(const void *payload, size_t length,
+							struct phial_error *err);
 
 /* ANSWER, of whatever version: with PHIAL_OK its target is absolute, else its text is not empty. */
 PHIAL_CHECKED enum phial_status phial_init_decode_answer(const void *payload, size_t length,

@@ -3,30 +3,20 @@
 """phial-init's command: what it inherits is what phial-init was given, its user, its environment;
 and the talk with an agent that says what it is told. Values here are no secrets."""
 
-import contextlib
 import ctypes
 import os
 import re
 import resource
 import select
 import signal
-import socket
-import struct
 import subprocess
 import tempfile
-import threading
-import time
 
-from _init import INIT, LIMIT_S, PROBE, result, run_tests, wait_until
+from _init import INIT, LIMIT_S, PROBE, Agent, memory_of, result, run_tests, wait_until
 
 OWN = [INIT, "--no-secrets"]
 PR_SET_PDEATHSIG = 1
-MAGIC = 0x314C4850
-ASK, ANSWER = 256, 257
 USER = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", "--inh-caps=-all"]
-# In this, /run/phial is $1; the rest is the command.
-AT_RUN_PHIAL = ('mount -t tmpfs none /run && mkdir /run/phial && mount --bind "$1" /run/phial && '
-                'shift && exec "$@"')
 
 
 def read_state(text):
@@ -176,95 +166,6 @@ def test_nothing_needed():
 # --- with an agent ------------------------------------------------------------------------------
 
 
-class Agent:
-    """Listens at the socket of a grant directory and does what it is told with each question:
-    "serve", "refuse", "close" (without an answer), "garbage", "silent". Without: no agent."""
-
-    def __init__(self, *behaviours, late_s=0):
-        self.behaviours = list(behaviours)
-        self.asked = []
-        self.folder = tempfile.TemporaryDirectory(prefix="phial-test.")
-        self.grant = os.path.join(self.folder.name, "grant")
-        self.target = os.path.join(self.folder.name, "secrets")
-        os.chmod(self.folder.name, 0o755)
-        for path in (self.grant, self.target, self.target + "/..1"):
-            os.mkdir(path)
-        os.symlink("..1", self.target + "/..data")
-        self.add("db_password", b"not secret")
-        self.add("tls.key", b"with\nnewline\n")
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.stopped = False
-        self.thread = threading.Thread(target=self.serve, args=(late_s,), daemon=True)
-
-    def add(self, name, value):
-        with open(f"{self.target}/..1/{name}", "wb") as file:
-            file.write(value)
-        os.symlink(f"..data/{name}", f"{self.target}/{name}")
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopped = True
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.listener.close()
-        self.folder.cleanup()
-
-    def serve(self, late_s):
-        if not self.behaviours:
-            return
-        time.sleep(late_s)
-        path = os.path.join(self.grant, "agent.sock")
-        self.listener.bind(path)
-        os.chmod(path, 0o666)
-        self.listener.listen()
-        while not self.stopped:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection, contextlib.suppress(ConnectionError):
-                self.answer(connection)
-
-    def answer(self, connection):
-        data, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(16))
-        magic, kind, length, *fields = struct.unpack("<IIIIIII48s", data)
-        assert (magic, kind, length) == (MAGIC, ASK, 64), "bad ASK"
-        for _, _, raw in ancillary:
-            fd, = struct.unpack("<i", raw)
-            with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
-                fields.append(re.search(r"^Pid:\t(\d+)$", file.read(), re.M).group(1))
-            os.close(fd)
-        self.asked.append(fields)
-        what = self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
-        if what == "close":
-            return
-        if what == "silent":
-            connection.recv(1)
-            return
-        if what == "garbage":
-            connection.send(b"\0" * 64)
-            return
-        status, target, text = 0, self.target, ""
-        if what == "refuse":
-            status, target = 16, ""
-            text = "web: gate seccomp: none\nweb: gate \x1b[31m non_root: runs as root\n"
-        payload = struct.pack("<IIII48s4096s4096s", 1, status, 0, 0, b"", target.encode(),
-                              text.encode())
-        connection.send(struct.pack("<III", MAGIC, ANSWER, len(payload)) + payload)
-
-    def command(self, *arguments, before=()):
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", AT_RUN_PHIAL, "-",
-                self.grant, *before, INIT, *arguments]
-
-    def run(self, *arguments, before=(), **more):
-        return subprocess.run(self.command(*arguments, before=before), capture_output=True,
-                              text=True, check=False, timeout=60, **more)
-
-
 def test_served():
     with Agent("serve") as agent:
         done = agent.run("--", PROBE, "state", "CREDENTIALS_DIRECTORY", "DB_PASSWORD_FILE",
@@ -354,18 +255,6 @@ def test_values_are_wiped():
                 child = int(file.read())
             result(marker in memory_of(child), "(its command does: the search finds it)")
             init.stdin.close()
-
-
-def memory_of(pid):
-    found = b""
-    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
-        for line in maps:
-            start, end = (int(word, 16) for word in line.split()[0].split("-"))
-            if line.split()[1].startswith("r"):
-                with contextlib.suppress(OSError, OverflowError):
-                    mem.seek(start)
-                    found += mem.read(end - start)
-    return found
 
 
 def test_refused():

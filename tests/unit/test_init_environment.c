@@ -95,6 +95,96 @@ static void has_safe_defaults(void **state)
 	free(options.env_names);
 }
 
+/* Parse a line of words, cut at spaces. */
+static enum phial_status parse_line(const char *line, struct phial_init_options *ret_options)
+{
+	static char text[256];
+	char *argv[16] = { (char[]){ "phial-init" } };
+	int argc = 1;
+
+	assert_true(strlen(line) < sizeof(text));
+	memcpy(text, line, strlen(line) + 1);
+	for (char *rest = text; rest;) {
+		argv[argc++] = strsep(&rest, " ");
+	}
+	optind = 0;
+	return phial_init_options_parse(argc, argv, ret_options, NULL);
+}
+
+static void reads_what_becomes_of_the_command(void **state)
+{
+	static const struct {
+		const char *line;
+		enum phial_init_rotation on_rotation;
+		int signal;
+		uint32_t stop_timeout_s;
+		int ready_fd;
+		bool tells_ready;
+	} cases[] = {
+		{ "cmd", PHIAL_INIT_ROTATION_NOTHING, 0, 10, -1, false },
+		{ "--on-rotation nothing cmd", PHIAL_INIT_ROTATION_NOTHING, 0, 10, -1, false },
+		{ "--on-rotation=restart cmd", PHIAL_INIT_ROTATION_RESTART, 0, 10, -1, false },
+		{ "--on-rotation=restart --stop-timeout 0 -g cmd", PHIAL_INIT_ROTATION_RESTART, 0,
+		  0, -1, false },
+		{ "--on-rotation=SIGHUP cmd", PHIAL_INIT_ROTATION_SIGNAL, 1, 10, -1, false },
+		{ "--on-rotation=SIGRTMIN+2 cmd", PHIAL_INIT_ROTATION_SIGNAL, 36, 10, -1, false },
+		{ "--ready-fd 3 cmd", PHIAL_INIT_ROTATION_NOTHING, 0, 10, 3, false },
+		{ "--ready-fd=1023 cmd", PHIAL_INIT_ROTATION_NOTHING, 0, 10, 1023, false },
+		{ "--ready", PHIAL_INIT_ROTATION_NOTHING, 0, 10, -1, true },
+		{ "--ready --wait 0", PHIAL_INIT_ROTATION_NOTHING, 0, 10, -1, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		struct phial_init_options options;
+
+		if (parse_line(cases[i].line, &options) != PHIAL_OK ||
+		    options.on_rotation != cases[i].on_rotation ||
+		    options.rotation_signal != cases[i].signal ||
+		    options.stop_timeout_s != cases[i].stop_timeout_s ||
+		    options.ready_fd != cases[i].ready_fd ||
+		    options.tells_ready != cases[i].tells_ready) {
+			fail_msg("%s", cases[i].line);
+		}
+		free(options.env_names);
+	}
+}
+
+static void refuses_what_makes_no_sense(void **state)
+{
+	static const char *const lines[] = {
+		"--on-rotation",
+		"--on-rotation= cmd",
+		"--on-rotation=SIGKILL cmd",
+		"--on-rotation=HUP cmd",
+		"--on-rotation=1 cmd",
+		"--on-rotation=restart --exec cmd",
+		"--on-rotation=restart --no-secrets cmd",
+		"--on-rotation=SIGHUP --stop-timeout=5 cmd",
+		"--stop-timeout=5 cmd",
+		"--on-rotation=restart --stop-timeout=3601 cmd",
+		"--on-rotation=restart --stop-timeout=5s cmd",
+		"--ready-fd 2 cmd",
+		"--ready-fd 1024 cmd",
+		"--ready-fd -1 cmd",
+		"--ready-fd 3 --exec cmd",
+		"--ready-fd 3 --no-secrets cmd",
+		"--ready cmd",
+		"--ready --env a",
+		"--ready --ready-fd 3",
+		"--ready --on-rotation=nothing",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PHIAL_COUNT(lines); i++) {
+		struct phial_init_options options;
+
+		if (parse_line(lines[i], &options) != PHIAL_USAGE) {
+			fail_msg("%s", lines[i]);
+		}
+	}
+}
+
 /* The environment with --env FILE, of a directory in which the file "secret" has these bytes. */
 static enum phial_status make_with(const struct temp_dir *dir, struct phial_span value,
 				   const char *file, struct phial_init_environment *ret_environment,
@@ -107,14 +197,6 @@ static enum phial_status make_with(const struct temp_dir *dir, struct phial_span
 	return phial_init_environment_make(&options, dir->path, ret_environment, err);
 }
 
-static void forget(struct phial_init_environment *environment)
-{
-	phial_init_environment_wipe(environment);
-	free(environment->secrets);
-	free(environment->list[environment->first_made]); /* CREDENTIALS_DIRECTORY */
-	free(environment->list);
-}
-
 static void gives_the_value(void **state)
 {
 	struct phial_init_environment environment;
@@ -125,12 +207,12 @@ static void gives_the_value(void **state)
 	assert_int_equal(environment.secret_count, 1);
 	assert_string_equal(environment.list[environment.count - 1], "SECRET=x\ny");
 	assert_null(environment.list[environment.count]);
-	forget(&environment);
+	phial_init_environment_wipe(&environment);
 	assert_int_equal(environment.secret_count, 0);
 	assert_int_equal(make_with(*state, phial_span_of(""), "secret", &environment, &err),
 			 PHIAL_OK);
 	assert_string_equal(environment.list[environment.count - 1], "SECRET=");
-	forget(&environment);
+	phial_init_environment_wipe(&environment);
 }
 
 static void refuses_without_saying_what(void **state)
@@ -143,10 +225,10 @@ static void refuses_without_saying_what(void **state)
 				   &environment, &err),
 			 PHIAL_MALFORMED);
 	assert_null(strstr(err.text, "hush"));
-	forget(&environment);
+	phial_init_environment_wipe(&environment);
 	assert_int_equal(make_with(*state, phial_span_of("x"), "other", &environment, &err),
 			 PHIAL_NOT_FOUND);
-	forget(&environment);
+	phial_init_environment_wipe(&environment);
 }
 
 static void fails_closed(void **state)
@@ -166,7 +248,7 @@ static void fails_closed(void **state)
 		for (size_t k = 0; k < environment.count; k++) {
 			assert_null(strstr(environment.list[k], "hush"));
 		}
-		forget(&environment);
+		phial_init_environment_wipe(&environment);
 	}
 }
 
@@ -192,6 +274,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_the_command_line),
 		cmocka_unit_test(has_safe_defaults),
+		cmocka_unit_test(reads_what_becomes_of_the_command),
+		cmocka_unit_test(refuses_what_makes_no_sense),
 		cmocka_unit_test_setup_teardown(gives_the_value, temp_dir_setup, temp_dir_teardown),
 		cmocka_unit_test_setup_teardown(refuses_without_saying_what, temp_dir_setup,
 						temp_dir_teardown),

@@ -16,6 +16,7 @@ static void test_sizes_are_for_good(void **state)
 {
 	(void)state;
 	assert_int_equal(sizeof(struct phial_init_ask), 64);
+	assert_int_equal(sizeof(struct phial_init_ready), 64);
 	assert_int_equal(sizeof(struct phial_init_answer), 64 + 4096 + 4096);
 	assert_string_equal(PHIAL_INIT_SOCKET_PATH, "/run/phial/agent.sock");
 }
@@ -50,6 +51,32 @@ static void test_ask(void **state)
 		assert_int_equal(phial_init_decode_ask(bytes, cases[i].length, &ask, &err),
 				 cases[i].status);
 		assert_int_equal(ask.version, cases[i].status == PHIAL_OK ? 1 : 99);
+	}
+}
+
+static void test_ready(void **state)
+{
+	const struct {
+		struct phial_init_ready ready;
+		size_t length;
+		enum phial_status status;
+	} cases[] = {
+		{ { .version = 1 }, 64, PHIAL_OK },
+		{ { .version = 1 }, 63, PHIAL_MALFORMED },
+		{ { .version = 1 }, 0, PHIAL_MALFORMED },
+		{ { .version = 1 }, 65, PHIAL_MALFORMED },
+		{ { .version = 2 }, 64, PHIAL_UNSUPPORTED },
+		{ { .version = 1, .flags = 1 }, 64, PHIAL_UNSUPPORTED },
+		{ { .version = 1, .reserved[55] = 1 }, 64, PHIAL_UNSUPPORTED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		uint8_t bytes[65] = { 0 };
+
+		memcpy(bytes, &cases[i].ready, sizeof(cases[i].ready));
+		assert_int_equal(phial_init_decode_ready(bytes, cases[i].length, NULL),
+				 cases[i].status);
 	}
 }
 
@@ -92,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes_are_for_good),
 		cmocka_unit_test(test_ask),
+		cmocka_unit_test(test_ready),
 		cmocka_unit_test(test_answer),
 	};
 
