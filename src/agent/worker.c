@@ -118,10 +118,30 @@ bool phial_worker_record_is_alive(const struct phial_worker *worker,
 
 /* --- events of the supervisor ----------------------------------------------------------- */
 
+/* Whether there is an old generation only the worker before this one knew. */
+static void begin(struct phial_worker *worker, struct phial_record *record)
+{
+	const struct phial_life *life =
+		phial_workload_life(phial_policy_find(&worker->policy, record->workload));
+
+	record->live.grace_until_ms = phial_worker_clock_ms() + life->grace_ms;
+	phial_live_begin(worker, record);
+}
+
+static void begin_held(struct phial_worker *worker)
+{
+	for (struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		if (r->is_held && r->is_committed) {
+			begin(worker, r);
+		}
+	}
+}
+
 static void on_store(struct phial_worker *worker, const struct phial_frame *frame)
 {
 	struct phial_link_answer answer;
 	bool has_store = frame->fd_count == 2;
+	bool is_first = !worker->is_loaded;
 
 	phial_worker_load(worker, has_store ? frame->fds[0] : -1, has_store ? frame->fds[1] : -1);
 	/* Before the answer: who asked for a reload finds the CDI file up to date. */
@@ -129,6 +149,9 @@ static void on_store(struct phial_worker *worker, const struct phial_frame *fram
 						    0, NULL, &answer, NULL);
 
 	(void)ignored;
+	if (is_first) {
+		begin_held(worker);
+	}
 	phial_live_review(worker);
 	/* The first store comes after all that the supervisor holds has been told. */
 	phial_reattach_all(worker);
@@ -145,10 +168,9 @@ void phial_worker_hold(struct phial_worker *worker, uint64_t number)
 		record->is_held = true;
 	}
 	if (record && record->is_committed) {
-		/* Whether there is an old generation only the worker before this one knew. */
-		record->live.grace_until_ms =
-			phial_worker_clock_ms() + phial_workload_life(NULL)->grace_ms;
-		phial_live_begin(worker, record);
+		if (worker->is_loaded) { /* else as soon as the policy is known */
+			begin(worker, record);
+		}
 		return;
 	}
 	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, &live,
