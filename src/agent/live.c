@@ -90,6 +90,18 @@ static void note_read(struct phial_worker *worker, struct phial_record *record,
 	}
 }
 
+/* A step under way replaces what the container has by a list that was made before the read. */
+static void note_read_in_next(struct phial_live *live, const struct phial_release *read)
+{
+	for (size_t i = 0; i < live->next_count; i++) {
+		struct phial_release *next = &live->next[i];
+
+		if (next->version == read->version && strcmp(next->file, read->file) == 0) {
+			next->read_ms = read->read_ms;
+		}
+	}
+}
+
 void phial_live_on_read(struct phial_worker *worker, uint64_t number, const char *file)
 {
 	struct phial_record *record = phial_records_find(worker->records, number);
@@ -100,6 +112,7 @@ void phial_live_on_read(struct phial_worker *worker, uint64_t number, const char
 		if (strcmp(release->file, file) == 0 && release->version != 0 &&
 		    release->read_ms == 0) {
 			note_read(worker, record, release);
+			note_read_in_next(&record->live, &record->releases[i]);
 			record->live.is_dirty = true;
 			worker->live_due_ms = 0;
 			return;
