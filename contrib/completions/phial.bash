@@ -8,7 +8,7 @@ _phial() {
 	local current=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]-} words= names=
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words='init join keygen host signer seal unseal run inspect verify ls policy status doctor audit reload revoke revocations override setup help --version'
+		words='init join keygen host signer seal unseal revert run inspect verify ls policy status doctor audit reload revoke revocations override setup help --version'
 	else
 		case $command/${COMP_WORDS[2]-} in
 		host/add|host/ls|host/rm|signer/keygen|signer/add|signer/ls|signer/rm|policy/check|policy/sign|audit/verify|audit/log|setup/podman|setup/docker|setup/cdi) command="$command ${COMP_WORDS[2]}" ;;
@@ -26,6 +26,7 @@ _phial() {
 		'signer rm') words='--dry-run --passphrase-fd --store --help' names=$(_phial_names phial signer ls) ;;
 		'seal') words='--from --not-after --mode --owner --recipient -r --signer -s --output -o --trim-newline --keep-newline --allow-empty --passphrase-fd --store --help' names=$(_phial_names phial ls) ;;
 		'unseal') words='--identity -i --signers --reveal --insecure-unsigned --passphrase-fd --store --help' names=$(_phial_names phial ls) ;;
+		'revert') words='--to --list --from --not-after --identity -i --signer -s --passphrase-fd --json --store --help' ;;
 		'run') words='--file-env --env --identity -i --passphrase-fd --store --help' ;;
 		'inspect') words='--json --help' ;;
 		'verify') words='--help' ;;
@@ -44,7 +45,7 @@ _phial() {
 		'setup podman') words='--print --remove --hooks-dir --user --root --help' ;;
 		'setup docker') words='--runtime --default-runtime --print --remove --root --help' ;;
 		'setup cdi') words='--print --remove --run-dir --root --help' ;;
-		help) words='init join keygen host signer seal unseal run inspect verify ls policy status doctor audit reload revoke revocations override setup' ;;
+		help) words='init join keygen host signer seal unseal revert run inspect verify ls policy status doctor audit reload revoke revocations override setup' ;;
 		esac
 		case $COMP_CWORD/${COMP_WORDS[1]} in
 		2/host) words="add ls rm" names= ;;

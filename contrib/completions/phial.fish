@@ -15,6 +15,7 @@ complete -c phial -n '__fish_seen_subcommand_from signer; and not __fish_seen_su
 complete -c phial -n '__fish_seen_subcommand_from signer; and not __fish_seen_subcommand_from keygen add ls rm' -x -a rm -d 'take a signer out'
 complete -c phial -n __fish_use_subcommand -x -a seal -d 'seal a value from the terminal, stdin or a file'
 complete -c phial -n __fish_use_subcommand -x -a unseal -d 'verify and open a secret to stdout'
+complete -c phial -n __fish_use_subcommand -x -a revert -d 'seal an old value as a new version'
 complete -c phial -n __fish_use_subcommand -x -a run -d 'run a command here with a workload'\''s secrets'
 complete -c phial -n __fish_use_subcommand -x -a inspect -d 'show all of a sealed file but the value'
 complete -c phial -n __fish_use_subcommand -x -a verify -d 'check every file of a store'
@@ -83,6 +84,15 @@ complete -c phial -n '__fish_seen_subcommand_from unseal' -l insecure-unsigned
 complete -c phial -n '__fish_seen_subcommand_from unseal' -l passphrase-fd -r
 complete -c phial -n '__fish_seen_subcommand_from unseal' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from unseal' -a "(phial ls 2>/dev/null | awk 'NR > 1 { print \$1 }')"
+complete -c phial -n '__fish_seen_subcommand_from revert' -l to -r
+complete -c phial -n '__fish_seen_subcommand_from revert' -l list
+complete -c phial -n '__fish_seen_subcommand_from revert' -l from -r
+complete -c phial -n '__fish_seen_subcommand_from revert' -l not-after -r
+complete -c phial -n '__fish_seen_subcommand_from revert' -l identity -s i -r
+complete -c phial -n '__fish_seen_subcommand_from revert' -l signer -s s -r
+complete -c phial -n '__fish_seen_subcommand_from revert' -l passphrase-fd -r
+complete -c phial -n '__fish_seen_subcommand_from revert' -l json
+complete -c phial -n '__fish_seen_subcommand_from revert' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from run' -l file-env
 complete -c phial -n '__fish_seen_subcommand_from run' -l env -r
 complete -c phial -n '__fish_seen_subcommand_from run' -l identity -s i -r

@@ -34,9 +34,9 @@ void phial_admin_lift(struct phial_worker *worker, struct phial_entry *entry, co
 	phial_revocations_set_override(worker->revocations, entry->name, 0);
 	if (why) {
 		phial_log("the override of %s is over: %s; %s", entry->name, why,
-			  phial_loaded_exists(&entry->loaded)
+			  entry->status == PHIAL_OK && phial_loaded_exists(&entry->loaded)
 				  ? "the store's value takes its place"
-				  : "the store has no value to take its place");
+				  : "the store has no good value to take its place");
 		phial_audit_note(worker, PHIAL_AUDIT_OVERRIDE, "an override is over");
 	}
 	phial_live_revoked(worker, entry->name);
@@ -138,17 +138,17 @@ static enum phial_status write_down(struct phial_worker *worker, const struct ph
 		.scope = PHIAL_REVOKED_OVERRIDE,
 		.time_s = phial_worker_now_s(worker),
 	};
+
+	memcpy(item.name, request->name, sizeof(item.name));
+	phial_revocation_set_reason(&item, request->reason);
 	const struct phial_audit_secret secret = { request->name, version };
 	const struct phial_audit_change change = {
 		.kind = PHIAL_AUDIT_OVERRIDE,
 		.client = client,
 		.secrets = &secret,
 		.secret_count = 1,
-		.reason = request->reason[0] != '\0' ? request->reason : "phial override",
+		.reason = item.reason[0] != '\0' ? item.reason : "phial override",
 	};
-
-	memcpy(item.name, request->name, sizeof(item.name));
-	memcpy(item.reason, request->reason, sizeof(item.reason));
 	enum phial_status status = phial_revocations_add(worker->revocations, &item, err);
 
 	return status == PHIAL_OK ? phial_audit_change(worker, &change, NULL, err) : status;
@@ -272,5 +272,7 @@ void phial_admin_end_override(struct phial_worker *worker, struct phial_client *
 	phial_audit_command(worker, client, "override --end");
 	phial_admin_lift(worker, entry, "it was ended by hand");
 	phial_admin_answer_settled(worker, client, request->name, 0, has_it,
-				   describe(request->name, entry->loaded.version, 0));
+				   describe(request->name,
+					    entry->status == PHIAL_OK ? entry->loaded.version : 0,
+					    0));
 }

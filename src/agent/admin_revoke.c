@@ -189,7 +189,7 @@ static enum phial_status find_meant(const struct phial_worker *worker,
 		return status;
 	}
 	memcpy(revocation->name, request->name, sizeof(revocation->name));
-	(void)snprintf(revocation->reason, sizeof(revocation->reason), "%s", request->reason);
+	phial_revocation_set_reason(revocation, request->reason);
 	revocation->time_s = phial_worker_now_s(worker);
 	status = find_scope(worker, request, revocation, err);
 	return status == PHIAL_OK ? find_version(worker, request, outcome, err) : status;

@@ -61,6 +61,16 @@ void phial_revocation_describe(const struct phial_revocation *revocation, char *
 		       revocation->reason, has_reason ? ")" : "", revocation->name);
 }
 
+void phial_revocation_set_reason(struct phial_revocation *revocation, const char *reason)
+{
+	struct phial_error printable;
+
+	/* The one place that makes outside text printable is the error record. */
+	(void)phial_fail(&printable, PHIAL_USAGE, 0, "%s", reason);
+	(void)snprintf(revocation->reason, sizeof(revocation->reason), "%.*s",
+		       (int)sizeof(revocation->reason) - 1, printable.text);
+}
+
 /* --- the list ----------------------------------------------------------------------------- */
 
 /* The first place whose name is not below this one. */
@@ -318,13 +328,9 @@ enum phial_status phial_revocations_add(struct phial_revocations *revocations,
 	const struct phial_revocation *same = find_same(revocations, revocation);
 	struct phial_revocation item = *revocation;
 	struct phial_revocation parsed = { .version = 0 };
-	struct phial_error printable;
 	char line[LINE_MAX_BYTES];
 
-	/* The one place that makes outside text printable is the error record. */
-	(void)phial_fail(&printable, PHIAL_USAGE, 0, "%s", revocation->reason);
-	(void)snprintf(item.reason, sizeof(item.reason), "%.*s", (int)sizeof(item.reason) - 1,
-		       printable.text);
+	phial_revocation_set_reason(&item, revocation->reason);
 	format_line(&item, line);
 	if (!parse_line(line, &parsed) || strcmp(parsed.where, item.where) != 0) {
 		return phial_fail(err, PHIAL_USAGE, 0, "no revocation can hold this name or place");

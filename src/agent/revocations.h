@@ -104,6 +104,9 @@ const struct phial_revocation *phial_revocations_at(const struct phial_revocatio
 /* "all", "workload", "container" or "override". Static. */
 const char *phial_revocation_scope_text(enum phial_revocation_scope scope);
 
+/* Set a reason from outside: printable ASCII, the rest as \xNN, cut to fit. */
+void phial_revocation_set_reason(struct phial_revocation *revocation, const char *reason);
+
 /*
  * "revoked on 2026-11-22T07:00:00Z (REASON); seal a new value with "phial seal NAME"", with the
  * workload or container if it is for one only. ret_text: cut to fit.

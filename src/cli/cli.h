@@ -117,7 +117,7 @@ phial_cli_run_fn phial_cli_init, phial_cli_join, phial_cli_keygen, phial_cli_sig
 	phial_cli_policy_sign, phial_cli_reload, phial_cli_doctor, phial_cli_status,
 	phial_cli_setup, phial_cli_setup_podman, phial_cli_setup_docker, phial_cli_setup_cdi,
 	phial_cli_audit_verify, phial_cli_audit_log, phial_cli_revoke, phial_cli_revocations,
-	phial_cli_override;
+	phial_cli_override, phial_cli_revert;
 
 /* Their options, beside them. */
 extern const struct phial_cli_option phial_cli_init_options[], phial_cli_join_options[],
@@ -129,6 +129,6 @@ extern const struct phial_cli_option phial_cli_init_options[], phial_cli_join_op
 	phial_cli_setup_options[], phial_cli_setup_podman_options[],
 	phial_cli_setup_docker_options[], phial_cli_setup_cdi_options[],
 	phial_cli_audit_verify_options[], phial_cli_audit_log_options[], phial_cli_revoke_options[],
-	phial_cli_revocations_options[], phial_cli_override_options[];
+	phial_cli_revocations_options[], phial_cli_override_options[], phial_cli_revert_options[];
 
 #endif

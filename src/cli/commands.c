@@ -39,6 +39,8 @@ const struct phial_cli_command phial_cli_commands[] = {
 	  phial_cli_seal_options, 1, 1 },
 	{ "unseal", phial_cli_unseal, "NAME|FILE", "verify and open a secret to stdout",
 	  phial_cli_unseal_options, 1, 1 },
+	{ "revert", phial_cli_revert, "NAME", "seal an old value as a new version",
+	  phial_cli_revert_options, 1, 1 },
 	{ "run", phial_cli_run, "[WORKLOAD] -- CMD [ARG...]",
 	  "run a command here with a workload's secrets", phial_cli_run_options, 0, 1 },
 	{ "inspect", phial_cli_inspect, "FILE...", "show all of a sealed file but the value",

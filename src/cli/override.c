@@ -159,7 +159,8 @@ static void print_answer(const struct phial_cli_call *call, const struct phial_j
 		printf("the override of %s is over, the store's version %" PRId64 " is back\n",
 		       name, version);
 	} else {
-		printf("the override of %s is over, and the store has nothing in its place\n",
+		printf("the override of %s is over, and the store has nothing good in its place (see "
+		       "phial status)\n",
 		       name);
 	}
 	phial_cli_print_settled(root, "gone from");
