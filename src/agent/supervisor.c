@@ -45,6 +45,13 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+void supervisor_unwatch(const struct supervisor *supervisor, int *fd)
+{
+	/* A child that was forked meanwhile has it too, so that closing it would not be enough. */
+	(void)epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, *fd, NULL);
+	phial_close_fd(fd);
+}
+
 enum phial_status supervisor_watch(struct supervisor *supervisor, int fd, struct watch *watch,
 				   struct phial_error *err)
 {

@@ -62,9 +62,9 @@ void containers_prepare_filler(struct supervisor *supervisor)
 	}
 }
 
-static void free_filler(struct filler *filler)
+static void free_filler(const struct supervisor *supervisor, struct filler *filler)
 {
-	close(filler->fd); /* epoll forgets it with this */
+	supervisor_unwatch(supervisor, &filler->fd);
 	free(filler);
 }
 
@@ -85,7 +85,7 @@ static enum phial_status send_job(struct supervisor *supervisor, const struct co
 
 	status = phial_frame_send(filler->fd, type, parts, length, &container->mount_fd, 1, err);
 	if (status != PHIAL_OK) {
-		free_filler(filler);
+		free_filler(supervisor, filler);
 		return status;
 	}
 	*ret_filler = filler;
@@ -320,14 +320,14 @@ void containers_on_filler(struct supervisor *supervisor, struct filler *filler)
 		if (supervisor->idle_filler == filler) {
 			supervisor->idle_filler = NULL;
 		}
-		free_filler(filler);
+		free_filler(supervisor, filler);
 		return;
 	}
 	receive_result(filler, &result);
 	bool was_wiping = filler->is_wiping;
 
 	container->filler = NULL;
-	free_filler(filler);
+	free_filler(supervisor, filler);
 	if (was_wiping) {
 		if (result.status != PHIAL_OK) {
 			phial_log("container %llu: wiping its mount failed: %s",

@@ -161,6 +161,9 @@ void supervisor_remove_metrics(const struct supervisor *supervisor);
 PHIAL_CHECKED enum phial_status supervisor_watch(struct supervisor *supervisor, int fd,
 						 struct watch *watch, struct phial_error *err);
 
+/* supervisor.c: watch it no more, and close it. */
+void supervisor_unwatch(const struct supervisor *supervisor, int *fd);
+
 /* supervisor.c: say READY when both the self-test and the first load are done. */
 void supervisor_become_ready(struct supervisor *supervisor);
 

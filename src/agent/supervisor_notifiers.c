@@ -145,7 +145,7 @@ void notifiers_on_told(struct supervisor *supervisor, struct notifier *notifier)
 		memcpy(told.text, err.text, sizeof(told.text));
 	}
 	notifier->pid = 0;
-	phial_close_fd(&notifier->fd); /* epoll forgets it with this */
+	supervisor_unwatch(supervisor, &notifier->fd);
 	send_told(supervisor, &told, &notifier->call);
 	start_due(supervisor);
 }

@@ -129,7 +129,7 @@ static void free_reattacher(struct supervisor *supervisor, struct reattacher *re
 		link = &(*link)->next;
 	}
 	*link = reattacher->next;
-	phial_close_fd(&reattacher->fd); /* epoll forgets it with this */
+	supervisor_unwatch(supervisor, &reattacher->fd);
 	phial_close_fd(&reattacher->pidfd);
 	free(reattacher);
 }
