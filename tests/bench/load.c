@@ -6,8 +6,8 @@
  *
  *	load ROUNDS DIR COUNT PHIALD BARE
  *
- * DIR: from make_store. Prints "load" and "crypto", and "pss-supervisor", "pss-worker" and
- * "pss-filler" in KiB.
+ * DIR: from make_store. Prints "load" and "crypto", and "pss-supervisor", "pss-worker",
+ * "pss-auditor" and "pss-filler" in KiB.
  */
 #include <limits.h>
 #include <poll.h>
@@ -162,6 +162,25 @@ static size_t find_children(pid_t parent, pid_t children[static CHILDREN_MAX])
 	return count;
 }
 
+/* By name, then by user: the worker is the one that is not root. */
+static const char *find_role(pid_t pid)
+{
+	char path[64];
+	phial_auto_free uint8_t *name = NULL;
+	size_t length;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	phial_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || phial_read_all(fd, 64, &name, &length, NULL) != PHIAL_OK) {
+		bench_fail(path);
+	}
+	if (strncmp((const char *)name, "phial-auditor", 13) == 0) {
+		return "auditor";
+	}
+	return read_number(pid, "status", "\nUid:") == 0 ? "filler" : "worker";
+}
+
 static void print_memory(pid_t agent)
 {
 	pid_t children[CHILDREN_MAX];
@@ -170,9 +189,7 @@ static void print_memory(pid_t agent)
 	printf("pss-supervisor %llu\n",
 	       (unsigned long long)read_number(agent, "smaps_rollup", "\nPss:"));
 	for (size_t i = 0; i < count; i++) {
-		/* The worker is the one that is not root. */
-		printf("pss-%s %llu\n",
-		       read_number(children[i], "status", "\nUid:") == 0 ? "filler" : "worker",
+		printf("pss-%s %llu\n", find_role(children[i]),
 		       (unsigned long long)read_number(children[i], "smaps_rollup", "\nPss:"));
 	}
 }
