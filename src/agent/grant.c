@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "agent/expiry.h"
 #include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -24,6 +25,8 @@ static void add_revoked(struct phial_text *problems, const struct phial_entry *e
 static enum phial_status check_entry(const struct phial_worker *worker, const char *workload,
 				     const struct phial_entry *entry, struct phial_text *problems)
 {
+	const struct phial_life *life =
+		phial_workload_life(phial_policy_find(&worker->policy, workload));
 	const struct phial_revocation *revocation;
 
 	if (entry->status != PHIAL_OK) {
@@ -35,12 +38,15 @@ static enum phial_status check_entry(const struct phial_worker *worker, const ch
 			       entry->reason ? entry->reason : "");
 		return entry->status;
 	}
-	if (entry->loaded.not_after_s != 0 &&
-	    entry->loaded.not_after_s <= phial_worker_now_s(worker)) {
+	int64_t end_s =
+		phial_expiry_end_s(entry->loaded.not_after_s, entry->loaded.created_s, life->ttl_s);
+
+	if (end_s != 0 && end_s <= phial_worker_now_s(worker)) {
 		phial_text_add(problems,
-			       "%s%s v%" PRIu64 " has expired; seal it anew with "
+			       "%s%s v%" PRIu64 " has expired%s; seal it anew with "
 			       "\"phial seal %s\"",
 			       problems->length > 0 ? "\n" : "", entry->name, entry->loaded.version,
+			       end_s == entry->loaded.not_after_s ? "" : " (ttl of the workload)",
 			       entry->name);
 		return PHIAL_EXPIRED;
 	}

@@ -41,8 +41,19 @@ struct phial_aside {
 	char *reason;
 };
 
+/* What the policy says about the time of an entry's versions; see expiry.h. */
+struct phial_entry_life {
+	bool is_granted;     /* to a workload at least */
+	int64_t ttl_first_s; /* the shortest ttl of those that may have it; 0: none has one */
+	int64_t ttl_last_s;  /* the longest; 0: one of them has none */
+	int64_t warn_before_s;
+	uint64_t warned_version; /* the last warning: of this version, so many days ahead */
+	int64_t warned_day;
+};
+
 struct phial_entry {
 	char *name;
+	struct phial_entry_life life;
 	struct phial_loaded loaded;
 	uint64_t file_version;	  /* what the store's file claims, 0: unknown */
 	enum phial_status status; /* PHIAL_OK: what the store has now is what is loaded */

@@ -28,7 +28,12 @@ void phial_keep_drop_keys(const struct phial_worker *worker, const int32_t *seri
 	}
 }
 
-/* The kernel's own timeout is a backstop: it ends a key even if the agent hangs. */
+#define BACKSTOP_S 60
+
+/*
+ * The kernel's own timeout is a backstop: it ends a key even if the agent hangs. It comes after the
+ * agent's, because what has expired can be unlinked only, and stays in memory until it is collected.
+ */
 static uint32_t timeout_of(int64_t not_after_s, int64_t now_s)
 {
 	if (not_after_s == 0) {
@@ -37,7 +42,9 @@ static uint32_t timeout_of(int64_t not_after_s, int64_t now_s)
 	if (not_after_s <= now_s) {
 		return 1; /* just now; 0 would be never */
 	}
-	return not_after_s - now_s > UINT32_MAX ? UINT32_MAX : (uint32_t)(not_after_s - now_s);
+	int64_t timeout_s = not_after_s - now_s + BACKSTOP_S;
+
+	return timeout_s > UINT32_MAX ? UINT32_MAX : (uint32_t)timeout_s;
 }
 
 /* Put one part of a value into the ring by way of the shared pages. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/expiry.h"
 #include "agent/revocations.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -108,13 +109,7 @@ static int64_t find_read_end(const struct phial_release *release, const struct p
 /* In seconds since 1970, 0: never. */
 static int64_t find_expiry(const struct phial_release *release, const struct phial_life *life)
 {
-	int64_t by_age =
-		life->ttl_s > 0 && release->created_s > 0 ? release->created_s + life->ttl_s : 0;
-
-	if (release->not_after_s == 0 || (by_age != 0 && by_age < release->not_after_s)) {
-		return by_age;
-	}
-	return release->not_after_s;
+	return phial_expiry_end_s(release->not_after_s, release->created_s, life->ttl_s);
 }
 
 static bool has_come(int64_t at_ms, int64_t now_ms)
@@ -284,12 +279,12 @@ static void sooner(int64_t *due_ms, int64_t at_ms)
 static int64_t find_own_end(const struct phial_worker *worker, const struct phial_record *record,
 			    const struct phial_release *release, const struct phial_life *life)
 {
-	const int64_t left_s = find_expiry(release, life) - phial_worker_now_s(worker);
+	const int64_t expiry_s = find_expiry(release, life);
 	int64_t end_ms = find_keep_end(record, life);
 
 	sooner(&end_ms, find_read_end(release, life));
-	if (find_expiry(release, life) != 0) {
-		sooner(&end_ms, phial_worker_clock_ms() + (left_s > 0 ? left_s * 1000 : 0));
+	if (expiry_s != 0) {
+		sooner(&end_ms, phial_clock_boot_ms(&worker->clock, expiry_s));
 	}
 	return end_ms;
 }

@@ -10,6 +10,7 @@
 
 #include <phial/sealed.h>
 
+#include "agent/expiry.h"
 #include "agent/keep.h"
 #include "agent/link.h"
 #include "agent/log.h"
@@ -81,8 +82,7 @@ static enum phial_status check_header(const struct load *load, const struct phia
 				      const struct phial_sealed_header *header,
 				      struct phial_error *err)
 {
-	int64_t now_s = phial_worker_now_s(load->worker);
-	/* Not from now_s: files made ahead of time would move it on, a day with each. */
+	/* Not from the time of expiry: files made ahead of time would move it on, a day with each. */
 	int64_t latest_s = phial_clock_own_s(&load->worker->clock) + FUTURE_MAX_S;
 
 	if (strcmp(header->name, entry->name) != 0) {
@@ -107,11 +107,7 @@ static enum phial_status check_header(const struct load *load, const struct phia
 		phial_revocation_describe(revocation, text, sizeof(text));
 		return phial_fail(err, PHIAL_REVOKED, 0, "%s", text);
 	}
-	if (header->not_after_s != 0 && header->not_after_s <= now_s) {
-		return phial_fail(err, PHIAL_EXPIRED, 0,
-				  "expired; seal it anew with \"phial seal %s\"", entry->name);
-	}
-	return PHIAL_OK;
+	return phial_expiry_check(load->worker, entry, header->not_after_s, header->created_s, err);
 }
 
 static enum phial_status open_and_add(struct load *load, struct phial_entry *entry,
@@ -426,6 +422,7 @@ static enum phial_status load_all(struct load *load, int trust_fd, struct phial_
 	if (status != PHIAL_OK) {
 		return status;
 	}
+	phial_expiry_prepare(worker);
 	for (size_t i = 0; i < worker->index.count; i++) {
 		if (!worker->index.entries[i].is_missing) {
 			load_entry(load, &worker->index.entries[i]);

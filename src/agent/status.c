@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/expiry.h"
 #include "agent/link.h"
 #include "agent/reattach.h"
 #include "agent/worker.h"
@@ -151,6 +152,22 @@ static void add_override(struct phial_json *secret, const struct phial_worker *w
 						    : "the store does not have it");
 }
 
+/* When the first workload loses it. */
+static void add_expiry(struct phial_json *secret, const struct phial_worker *worker,
+		       const struct phial_entry *entry)
+{
+	int64_t first_s = phial_expiry_first_s(entry);
+
+	add_time(secret, "expires", first_s);
+	if (first_s == 0) {
+		phial_json_add_null(secret, "expires_in_s");
+	} else {
+		phial_json_add_integer(secret, "expires_in_s",
+				       first_s - phial_worker_now_s(worker));
+	}
+	phial_json_add_bool(secret, "warn", phial_expiry_must_warn(worker, entry));
+}
+
 static void add_secret(struct phial_json *secrets, const struct phial_worker *worker,
 		       const struct phial_entry *entry)
 {
@@ -163,6 +180,7 @@ static void add_secret(struct phial_json *secrets, const struct phial_worker *wo
 	if (is_loaded) {
 		phial_json_add_integer(secret, "version", (int64_t)entry->loaded.version);
 		add_time(secret, "not_after", entry->loaded.not_after_s);
+		add_expiry(secret, worker, entry);
 	}
 	if (entry->override_until_ms != 0) {
 		add_override(secret, worker, entry);
@@ -365,6 +383,7 @@ struct phial_json *phial_status_document(const struct phial_worker *worker)
 	phial_json_add_integer(agent, "worker_restarts", worker->start->restarts);
 	add_time(agent, "now", phial_worker_now_s(worker));
 	phial_json_add_integer(agent, "clock_ahead_s", phial_clock_ahead_s(&worker->clock));
+	add_time(agent, "next_expiry", phial_expiry_next_s(worker));
 	add_kernel(root, worker);
 	add_weaker(root, worker);
 	add_store(root, worker);

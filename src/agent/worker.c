@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/expiry.h"
 #include "agent/init_door.h"
 #include "agent/link.h"
 #include "agent/live.h"
@@ -89,6 +90,15 @@ static enum phial_status take_up_ring(struct phial_worker *worker, struct phial_
 	return status == PHIAL_OK
 		       ? phial_index_from_ring(&worker->index, worker->start->ring, scratch, err)
 		       : status;
+}
+
+void phial_worker_ask_store(struct phial_worker *worker)
+{
+	struct phial_link_answer answer;
+	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL,
+						    0, NULL, &answer, NULL);
+
+	(void)ignored; /* a supervisor that is gone is noticed by its events */
 }
 
 bool phial_worker_find_namespace(const struct phial_worker *worker,
@@ -365,25 +375,32 @@ static void end_late_clients(struct phial_worker *worker)
 /* The store has changed and is quiet again: have it sent. Returns when that will be, or -1. */
 static int64_t read_store_if_due(struct phial_worker *worker)
 {
-	struct phial_link_answer answer;
 	int64_t due_ms = phial_watch_due_ms(&worker->watch);
 
 	if (due_ms < 0 || due_ms > phial_worker_clock_ms()) {
 		return due_ms;
 	}
 	phial_watch_asked(&worker->watch);
-	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL,
-						    0, NULL, &answer, NULL);
-
-	(void)ignored; /* the store comes as an event; a supervisor that is gone is noticed there */
+	phial_worker_ask_store(worker);
 	return -1;
+}
+
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
 }
 
 /* Returns at which boot time, in milliseconds, there will be more to do, or -1. */
 static int64_t run_what_is_due(struct phial_worker *worker)
 {
-	(void)phial_clock_look(&worker->clock);
-	return read_store_if_due(worker);
+	if (phial_clock_look(&worker->clock)) {
+		phial_expiry_find_lost_keys(worker);
+		phial_expiry_review(worker);
+	}
+	int64_t due_ms = sooner(read_store_if_due(worker), phial_expiry_run(worker));
+
+	due_ms = sooner(due_ms, phial_live_run(worker));
+	return sooner(due_ms, phial_reattach_run(worker));
 }
 
 /* Fill the poll set; slots of no interest get -1. Returns the time to the next deadline. */
@@ -419,23 +436,9 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 	phial_init_door_prepare(worker, worker->is_loaded && worker->is_serving, set + SLOT_CALLERS,
 				&wait_ms);
 	int64_t gap_ms = phial_audit_flush(worker);
-	int64_t live_ms = phial_live_run(worker);
-	int64_t reattach_ms = phial_reattach_run(worker);
 	int64_t metrics_ms = phial_metrics_run(worker);
 
-	if (gap_ms >= 0 && (wait_ms < 0 || gap_ms < wait_ms)) {
-		wait_ms = gap_ms;
-	}
-	if (metrics_ms >= 0 && (wait_ms < 0 || metrics_ms < wait_ms)) {
-		wait_ms = metrics_ms;
-	}
-	if (live_ms >= 0 && (wait_ms < 0 || live_ms - now_ms < wait_ms)) {
-		wait_ms = live_ms > now_ms ? live_ms - now_ms : 0;
-	}
-	if (reattach_ms >= 0 && (wait_ms < 0 || reattach_ms - now_ms < wait_ms)) {
-		wait_ms = reattach_ms > now_ms ? reattach_ms - now_ms : 0;
-	}
-	return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
+	return (int)sooner(sooner(wait_ms, gap_ms), metrics_ms);
 }
 
 static bool serve_once(struct phial_worker *worker)

@@ -162,6 +162,7 @@ struct phial_worker {
 	size_t file_problem_count;
 	struct phial_clock clock;
 	struct phial_watch watch;
+	int64_t expiry_due_ms; /* when expiry.c has something to do, since boot; -1: never */
 	int64_t loaded_at_s;
 	bool is_serving;
 	bool is_loaded;
@@ -188,6 +189,9 @@ enum phial_status phial_worker_run(const struct phial_worker_start *start);
 /* The time for deadlines, in milliseconds since boot; and for expiry, in seconds since 1970. */
 int64_t phial_worker_clock_ms(void);
 int64_t phial_worker_now_s(const struct phial_worker *worker);
+
+/* Have the supervisor send the store, soon: it comes as an event. */
+void phial_worker_ask_store(struct phial_worker *worker);
 
 /* Does a record's process still run, and is it the same? */
 bool phial_worker_record_is_alive(const struct phial_worker *worker,

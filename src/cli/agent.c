@@ -298,10 +298,31 @@ static void print_workloads(const struct phial_json *root)
 	}
 }
 
+static void print_expiry(const struct phial_json *secret)
+{
+	const char *name = phial_cli_text_of(secret, "name", "?");
+	char span[PHIAL_DURATION_TEXT_BYTES];
+	int64_t left_s = 0;
+
+	if (phial_json_integer(phial_json_member(secret, "expires_in_s"), 1, INT64_C(1) << 53,
+			       &left_s)) {
+		phial_format_span(left_s, span);
+		printf("  %s: expires in %s (%s); seal it anew with \"phial seal %s\"\n", name,
+		       span, phial_cli_text_of(secret, "expires", "?"), name);
+	} else {
+		printf("  %s: has expired for a workload at least (ttl); seal it anew with \"phial "
+		       "seal %s\"\n",
+		       name, name);
+	}
+}
+
 static void print_secret(const struct phial_json *secret)
 {
 	const char *state = phial_cli_text_of(secret, "state", "?");
 
+	if (phial_cli_is_true(secret, "warn")) {
+		print_expiry(secret);
+	}
 	if (strcmp(state, "loaded") == 0) {
 		return;
 	}

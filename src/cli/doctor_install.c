@@ -301,7 +301,7 @@ static void check_clock(struct phial_doctor *doctor, const struct phial_json *ag
 			 is_behind ? "set the clock" : NULL,
 			 is_behind
 				 ? "the clock was set back: the agent goes by the latest time that "
-				   "it has seen, %s"
+				   "it has seen, %s; if that was wrong, see docs/expiry.md"
 				 : "set%s",
 			 is_behind ? text : "");
 }
