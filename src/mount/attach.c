@@ -15,7 +15,6 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
-#include "base/io.h"
 #include "base/parse.h"
 #include "mount/enter.h"
 #include "mount/place.h"
@@ -25,10 +24,9 @@
 #define AT_EMPTY_PATH 0x1000
 #endif
 
-#define COMPONENT_BYTES	    256
-#define MOUNTINFO_MAX_BYTES ((size_t)16 * 1024 * 1024)
-#define DIRECTORY_FLAGS	    (O_PATH | O_DIRECTORY | O_CLOEXEC)
-#define INSIDE		    (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+#define COMPONENT_BYTES 256
+#define DIRECTORY_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
+#define INSIDE		(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
 /* What the walk carries from step to step. */
 struct walk {
@@ -104,19 +102,6 @@ static enum phial_status step_failure(const struct walk *walk, const char *name,
 	}
 }
 
-/* Read one of a target's mount tables. ret_text: freed by the caller. */
-static enum phial_status read_mountinfo(int fd, uint8_t **ret_text, size_t *ret_length,
-					struct phial_error *err)
-{
-	if (lseek(fd, 0, SEEK_SET) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "read a mount table");
-	}
-	enum phial_status status =
-		phial_read_all(fd, MOUNTINFO_MAX_BYTES, ret_text, ret_length, err);
-
-	return status == PHIAL_OK ? PHIAL_OK : phial_fail_prefix(err, "mount table");
-}
-
 static bool is_memory(int fd, bool *ret_is_read_only)
 {
 	struct statfs found;
@@ -135,12 +120,8 @@ static bool is_memory(int fd, bool *ret_is_read_only)
 static bool is_container_memory(const struct walk *walk, const struct phial_place *place,
 				bool *ret_is_read_only)
 {
-	phial_auto_free uint8_t *text = NULL;
-	size_t length = 0;
-
 	return is_memory(walk->fd, ret_is_read_only) &&
-	       read_mountinfo(walk->target->own_mountinfo_fd, &text, &length, NULL) == PHIAL_OK &&
-	       !phial_mountinfo_has_device((const char *)text, length, place->device);
+	       phial_target_has_to_itself(walk->target, place->device);
 }
 
 /*
@@ -283,7 +264,8 @@ static enum phial_status check_not_shared(const struct walk *walk, uint64_t moun
 	size_t length;
 	bool is_shared;
 
-	enum phial_status status = read_mountinfo(walk->target->mountinfo_fd, &text, &length, err);
+	enum phial_status status =
+		phial_target_read_mountinfo(walk->target->mountinfo_fd, &text, &length, err);
 
 	if (status != PHIAL_OK) {
 		return status;

@@ -14,4 +14,18 @@
 PHIAL_CHECKED enum phial_status phial_target_enter(const struct phial_target *target,
 						   struct phial_error *err);
 
+/*
+ * Read one of a target's mount tables from its beginning. fd: mountinfo_fd or own_mountinfo_fd.
+ * ret_text: freed by the caller. Returns PHIAL_OK; PHIAL_TOO_LARGE over 16 MiB; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_target_read_mountinfo(int fd, uint8_t **ret_text,
+							    size_t *ret_length,
+							    struct phial_error *err);
+
+/*
+ * True if a file system in memory is the container's only: not mounted anywhere that the caller saw
+ * before it entered. device: as st_dev. False also if that cannot be told.
+ */
+bool phial_target_has_to_itself(const struct phial_target *target, uint64_t device);
+
 #endif

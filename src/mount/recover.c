@@ -3,14 +3,17 @@
  * Taking a secrets mount back from a running container, by its path there: a writable clone, if
  * what is mounted there is still the one filesystem that it was. Mounts nothing, changes nothing.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "mount/enter.h"
+#include "mount/generation_internal.h"
 #include "mount/mount.h"
 #include "mount/place.h"
 #include "mount/sys.h"
@@ -95,6 +98,44 @@ static enum phial_status check_identity(int fd, const char *path,
 	return PHIAL_OK;
 }
 
+/* A directory "..12", or a link. */
+static bool is_ours(const struct dirent *entry)
+{
+	uint32_t number;
+
+	return entry->d_type == DT_LNK || strcmp(entry->d_name, ".") == 0 ||
+	       strcmp(entry->d_name, "..") == 0 ||
+	       (entry->d_type == DT_DIR && phial_generation_parse_name(entry->d_name, &number));
+}
+
+/*
+ * Who asks may be a worker that was taken over, and the record its own: a service's /run or a
+ * container's /dev, which are root's and in memory, too, must not be written to, or wiped. What
+ * phial has made holds generations and links, and nothing else (generation.h).
+ */
+static enum phial_status check_layout(int fd, const char *path, struct phial_error *err)
+{
+	DIR *directory = phial_generation_open_names(fd, ".");
+	const struct dirent *entry = NULL;
+
+	if (!directory) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "read %s", path);
+	}
+	do {
+		errno = 0;
+		entry = readdir(directory);
+	} while (entry && is_ours(entry));
+	bool has_failed = !entry && errno != 0;
+	bool is_foreign = entry != NULL;
+
+	closedir(directory);
+	if (has_failed) {
+		return phial_fail(err, PHIAL_SYSTEM, 0, "read %s", path);
+	}
+	return is_foreign ? phial_fail(err, PHIAL_REFUSED, 0, "%s holds files of others", path)
+			  : PHIAL_OK;
+}
+
 /* What a clone must be before anything is written through it: writable, and no way out of it. */
 static enum phial_status check_clone(int fd, const char *path, struct phial_error *err)
 {
@@ -133,6 +174,9 @@ static enum phial_status clone_target(int fd, const char *path,
 		status = check_clone(clone_fd, path, err);
 	}
 	if (status == PHIAL_OK) {
+		status = check_layout(clone_fd, path, err);
+	}
+	if (status == PHIAL_OK) {
 		*ret_fd = phial_take_fd(&clone_fd);
 	}
 	return status;
@@ -150,6 +194,10 @@ enum phial_status phial_target_recover(const struct phial_target *target, const 
 	}
 	if (status == PHIAL_OK) {
 		status = check_identity(fd, path, identity, err);
+	}
+	if (status == PHIAL_OK && !phial_target_has_to_itself(target, identity->device)) {
+		status = phial_fail(err, PHIAL_REFUSED, 0,
+				    "the filesystem at %s is mounted on the host", path);
 	}
 	return status == PHIAL_OK ? clone_target(fd, path, identity, ret_fd, err) : status;
 }

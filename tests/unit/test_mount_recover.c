@@ -283,6 +283,69 @@ static void test_a_directory_of_others_is_refused(void **state)
 	assert_non_null(strstr(f->err.text, "not the agent's"));
 }
 
+/* A worker that was taken over may name any filesystem of root's: not the host's. */
+static void test_what_the_host_has_mounted_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct phial_mount_identity identity;
+
+	SKIP_UNLESS_ROOT();
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	assert_int_equal(mount("h", f->victim, "tmpfs", 0, "mode=0755"), 0);
+	make_directories(f);
+	start_container(f, PIVOTED | GRANT_ON_TARGET);
+	phial_auto_fd int fd = open_in_container(f, PIVOTED, TARGET);
+
+	assert_int_equal(phial_mount_identify(fd, &identity, &f->err), PHIAL_OK);
+	enum phial_status status = recover(f, &identity);
+
+	assert_int_equal(umount2(f->victim, MNT_DETACH), 0);
+	assert_int_equal(status, PHIAL_REFUSED);
+	assert_non_null(strstr(f->err.text, "mounted on the host"));
+}
+
+/* Nor a container's own, such as its /dev. */
+static void test_what_holds_other_files_is_refused(void **state)
+{
+	static const struct {
+		const char *name;
+		mode_t kind;
+		bool is_refused;
+	} cases[] = {
+		{ "file", S_IFREG, true },	{ "null", S_IFCHR, true },
+		{ "directory", S_IFDIR, true }, { "..data", S_IFDIR, true },
+		{ "..0", S_IFDIR, true },	{ "..1x", S_IFDIR, true },
+		{ "..3", S_IFREG, true },	{ "..3", S_IFDIR, false },
+	};
+	struct fixture *f = *state;
+	struct phial_mount_identity identity;
+
+	SKIP_UNLESS_ROOT();
+	make_directories(f);
+	start_container(f, PIVOTED);
+	let_container(f, mount_over);
+	phial_auto_fd int fd = open_in_container(f, PIVOTED, TARGET);
+
+	assert_int_equal(phial_mount_identify(fd, &identity, &f->err), PHIAL_OK);
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		bool is_dir = cases[i].kind == S_IFDIR;
+
+		assert_int_equal(is_dir ? mkdirat(fd, cases[i].name, 0755)
+					: mknodat(fd, cases[i].name, cases[i].kind | 0600, 0),
+				 0);
+		enum phial_status status = recover(f, &identity);
+
+		if (status != (cases[i].is_refused ? PHIAL_REFUSED : PHIAL_OK)) {
+			fail_msg("%s: %s", cases[i].name, f->err.text);
+		}
+		if (cases[i].is_refused) {
+			assert_non_null(strstr(f->err.text, "files of others"));
+			assert_int_equal(unlinkat(fd, cases[i].name, is_dir ? AT_REMOVEDIR : 0), 0);
+		}
+	}
+}
+
 /* A setns() that did nothing would have the host's own /run/secrets looked at. */
 static void test_namespace_must_be_entered(void **state)
 {
@@ -299,8 +362,12 @@ static void test_namespace_must_be_entered(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_taken_back),    cmocka_unit_test(test_nothing_else_is_taken),
-		CASE(test_identity_is_exact),	      CASE(test_a_directory_of_others_is_refused),
+		cmocka_unit_test(test_taken_back),
+		cmocka_unit_test(test_nothing_else_is_taken),
+		CASE(test_identity_is_exact),
+		CASE(test_a_directory_of_others_is_refused),
+		CASE(test_what_holds_other_files_is_refused),
+		CASE(test_what_the_host_has_mounted_is_refused),
 		CASE(test_namespace_must_be_entered),
 	};
 
