@@ -76,6 +76,22 @@ void child_run_filler(const struct supervisor *supervisor, int fd)
 	_exit(result);
 }
 
+/*
+ * A client that waits has two descriptors, and poll(2) counts every place against the limit. The
+ * others of the worker are callers with two each, mounters, and its own.
+ */
+static size_t find_clients_max(void)
+{
+	const rlim_t others = PHIAL_CALLERS_MAX * 2 + PHIAL_MOUNTERS_MAX + 32;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    limit.rlim_cur >= others + PHIAL_CLIENTS_MAX * 2) {
+		return PHIAL_CLIENTS_MAX;
+	}
+	return limit.rlim_cur > others + 2 ? (size_t)(limit.rlim_cur - others) / 2 : 1;
+}
+
 void child_run_worker(const struct supervisor *supervisor, int call_fd, int event_fd, int audit_fd)
 {
 	struct phial_error err;
@@ -103,6 +119,7 @@ void child_run_worker(const struct supervisor *supervisor, int call_fd, int even
 		.began = supervisor->began,
 		.mount_kind = supervisor->mount_kind,
 		.restarts = supervisor->worker_restarts,
+		.clients_max = find_clients_max(),
 	};
 	enum phial_status status = begin(keep, PHIAL_COUNT(keep), &err);
 

@@ -23,7 +23,7 @@
 #include "wire/frame.h"
 #include "wire/hook_protocol.h"
 
-/* The worker's clients and callers, which poll(2) counts against the limit though they are not there. */
+/* The worker's own, its callers and mounters, and 92 clients (child.c). */
 #define DESCRIPTORS_MIN 352
 
 /* Make a directory below another if it is missing; it must be ours and nobody else's to write. */

@@ -211,7 +211,7 @@ static struct phial_client *find_silent(struct phial_worker *worker)
 
 bool phial_turns_have_place(const struct phial_worker *worker)
 {
-	for (size_t i = 0; i < PHIAL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < worker->start->clients_max; i++) {
 		const struct phial_client *client = &worker->clients[i];
 
 		if (client->state == PHIAL_CLIENT_FREE || client->waiting || is_silent(client)) {
@@ -223,7 +223,8 @@ bool phial_turns_have_place(const struct phial_worker *worker)
 
 struct phial_client *phial_turns_find_place(struct phial_worker *worker)
 {
-	struct phial_client *place = phial_worker_free_client(worker, 0, PHIAL_CLIENTS_MAX);
+	struct phial_client *place =
+		phial_worker_free_client(worker, 0, worker->start->clients_max);
 
 	if (place) {
 		return place;

@@ -36,10 +36,17 @@ enum poll_slot {
 	SLOT_ALARM,
 	SLOT_CLOCK,
 	SLOT_STORE,
-	SLOT_CLIENTS,
-	SLOT_CALLERS = SLOT_CLIENTS + PHIAL_CLIENTS_MAX + PHIAL_MOUNTERS_MAX,
-	SLOT_COUNT = SLOT_CALLERS + 1 + PHIAL_CALLERS_MAX,
+	SLOT_CALLERS,
+	SLOT_MOUNTERS = SLOT_CALLERS + 1 + PHIAL_CALLERS_MAX,
+	SLOT_CLIENTS = SLOT_MOUNTERS + PHIAL_MOUNTERS_MAX, /* last: so many as there may be */
+	SLOT_COUNT = SLOT_CLIENTS + PHIAL_CLIENTS_MAX,
 };
+
+static size_t slot_of(size_t client)
+{
+	return client < PHIAL_CLIENTS_MAX ? SLOT_CLIENTS + client
+					  : SLOT_MOUNTERS + client - PHIAL_CLIENTS_MAX;
+}
 
 int64_t phial_worker_clock_ms(void)
 {
@@ -416,7 +423,7 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 		bool is_used = client->state != PHIAL_CLIENT_FREE;
 		int64_t left_ms = client->deadline_ms > now_ms ? client->deadline_ms - now_ms : 0;
 
-		set[SLOT_CLIENTS + i] = (struct pollfd){ is_used ? client->fd : -1, POLLIN, 0 };
+		set[slot_of(i)] = (struct pollfd){ is_used ? client->fd : -1, POLLIN, 0 };
 		if (is_used && (wait_ms < 0 || left_ms < wait_ms)) {
 			wait_ms = left_ms;
 		}
@@ -449,12 +456,12 @@ static bool serve_once(struct phial_worker *worker)
 	phial_clock_set_alarm(&worker->clock, run_what_is_due(worker));
 	int wait_ms = prepare_poll(worker, set);
 
-	if (poll(set, SLOT_COUNT, wait_ms) < 0 && errno != EINTR) {
+	if (poll(set, SLOT_CLIENTS + worker->start->clients_max, wait_ms) < 0 && errno != EINTR) {
 		phial_log("worker: poll: %s", strerror(errno));
 		return false;
 	}
 	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
-		if (set[SLOT_CLIENTS + i].revents != 0) {
+		if (set[slot_of(i)].revents != 0) {
 			on_client(worker, &worker->clients[i]);
 		}
 	}

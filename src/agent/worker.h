@@ -54,6 +54,7 @@ struct phial_worker_start {
 	struct phial_clock_point began;	  /* when the agent did */
 	enum phial_mount_kind mount_kind; /* that this kernel gives */
 	unsigned int restarts;
+	size_t clients_max; /* hooks and admins that may be connected, at most PHIAL_CLIENTS_MAX */
 };
 
 /* A workload whose directory exists for grants. */

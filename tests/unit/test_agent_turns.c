@@ -110,7 +110,9 @@ void __wrap_phial_audit_refusal(struct phial_worker *worker, const struct phial_
 
 static int setup(void **state)
 {
-	fixture = (struct fixture){ .served_count = 0 };
+	static const struct phial_worker_start start = { .clients_max = PHIAL_CLIENTS_MAX };
+
+	fixture = (struct fixture){ .worker.start = &start };
 	for (size_t i = 0; i < PHIAL_COUNT(fixture.worker.clients); i++) {
 		fixture.worker.clients[i].fd = -1;
 		fixture.worker.clients[i].document_fd = -1;
