@@ -165,6 +165,7 @@ static void put_in_force(struct phial_worker *worker, const char *name,
 	entry->override_until_ms = until_ms;
 	phial_entry_swap(entry);
 	phial_revocations_set_override(worker->revocations, name, loaded->version);
+	phial_worker_ensure_workloads(worker);
 	worker->override_due_ms = 0; /* which one ends first is looked at anew */
 	phial_live_revoked(worker, name);
 }

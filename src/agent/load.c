@@ -473,7 +473,7 @@ static void ensure_workload(struct phial_worker *worker, const char *name, size_
 }
 
 /* By convention the first component of a secret's name is a workload; the policy names others. */
-static void ensure_workloads(struct phial_worker *worker)
+void phial_worker_ensure_workloads(struct phial_worker *worker)
 {
 	for (size_t i = 0; i < worker->index.count; i++) {
 		const struct phial_entry *entry = &worker->index.entries[i];
@@ -575,7 +575,7 @@ void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd)
 		phial_log("the store cannot be used as it is: %s", err.text);
 	}
 	tell_older(worker, &load);
-	ensure_workloads(worker);
+	phial_worker_ensure_workloads(worker);
 	worker->loaded_at_s = phial_worker_now_s(worker);
 	worker->is_loaded = true;
 	/* What was refused now because it has expired must not be good for the next agent. */

@@ -90,12 +90,16 @@ static enum phial_status list_parts(const struct phial_worker *worker, struct ph
 		const struct phial_grant_file *file = &client->files[i];
 		const struct phial_entry *entry = phial_index_find(&worker->index, file->secret);
 
-		/* The store may have been read again since START. */
-		if (!entry || entry->status != PHIAL_OK || !phial_loaded_exists(&entry->loaded)) {
-			return phial_fail(err, PHIAL_GONE, 0,
-					  "%s changed in the store meanwhile; start the container "
-					  "again",
-					  file->secret);
+		/* The store may have been read again since START, or a secret been revoked. */
+		if (!entry || entry->status != PHIAL_OK || !phial_loaded_exists(&entry->loaded) ||
+		    phial_revocations_forbid(worker->revocations, file->secret,
+					     entry->loaded.version, client->record->workload,
+					     client->record->container)) {
+			return phial_fail(
+				err, PHIAL_GONE, 0,
+				"%s changed or was revoked meanwhile; start the container "
+				"again",
+				file->secret);
 		}
 		phial_release_describe(&client->record->releases[i], file, &entry->loaded);
 		status = phial_parts_add(parts, file, &entry->loaded, client->record, maps, err);

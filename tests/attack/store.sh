@@ -217,7 +217,7 @@ test_trust_rollback() {
 	cp "$STORE/.phial/"* "$WORK" # the new ones
 	cp "$WORK/old-trust/"* "$STORE/.phial/"
 	exits 19 "S-04 an older list of signers: reload fails" "$PHIAL" reload --run-dir "$RUN_DIR"
-	like "$OUTPUT" "signers: version [0-9]+ is older" "S-04 an older list of signers: says so"
+	like "$OUTPUT" "signers: serial [0-9]+ is older" "S-04 an older list of signers: says so"
 	stop_agent
 	start_agent || bail "the agent does not start"
 	is "$(status_of 'sum(x["in_keyring"] for x in s["secrets"]), s["store"]["problem"] is None')" \

@@ -9,13 +9,14 @@ need_root
 need runc busybox python3
 
 RUN_DIR=$WORK/run STATE_DIR=$WORK/state AGENT_USER=nobody
-STORED=$(canary) GIVEN=$(canary) SECOND=$(canary) LARGE=$(canary)
+STORED=$(canary) GIVEN=$(canary) SECOND=$(canary) LARGE=$(canary) LATE=$(canary)
 make_store
 seal web/db "$STORED" --mode 0440
 ALL="$STORED
 $GIVEN
 $SECOND
-$LARGE"
+$LARGE
+$LATE"
 
 # give NAME VALUE [option...]
 give() {
@@ -31,10 +32,32 @@ restarts() { [ "$(status_of 's["agent"]["worker_restarts"]')" = "$1" ]; }
 of() { status_of "[$2 for x in s['secrets'] if x['name'] == '$1']"; }
 store_is_as_before() { [ "$(cat "$STORE/web/db.sealed" "$STATE_DIR/marks" | sha256sum)" = "$STORE_SUM" ]; }
 
-mark_log
+# others_are_gone: all containers but that of begin_late
+others_are_gone() { status_is 'len(s["containers"])' 1; }
+
 start_agent || bail "the agent does not start"
 
+# A minute, which passes while the rest is tried. The store has no such workload.
+begin_late() {
+	check "a value for a minute" give late/db "$LATE" --ttl 1m
+	bundle --grant late -- sleep 1000
+	start_container || return
+	LATE_CONTAINER=$CONTAINER LATE_PID=$CONTAINER_PID
+	check "... is in a container, for a workload that was not there" hash_is db "$(sha "$LATE")"
+}
+test_late() {
+	CONTAINER_PID=$LATE_PID
+	mark_log
+	within 90 file_is_gone db
+	check "its time is over: the file is gone" file_is_gone db
+	within_log "the override of late/db is over: its time is over" "... the log says so"
+	is "$(of late/db 'x["in_keyring"]')" "[False]" "... and the key"
+	sweep "nothing of it is left" "$LATE"
+	runtime_stop runc "$LATE_CONTAINER"
+}
+
 test_given() {
+	mark_log
 	STORE_SUM=$(cat "$STORE/web/db.sealed" "$STATE_DIR/marks" | sha256sum)
 	bundle --grant web -- sleep 1000
 	start_container || return
@@ -44,7 +67,7 @@ test_given() {
 	like "$(cat "$WORK/give.log")" "in use in 1 of 1 containers" "... and who uses it"
 	check "$runtime: it is in the container" hash_is db "$(sha "$GIVEN")"
 	is "$(inside stat -L -c %a /run/secrets/db)" 440 "... with the mode of before"
-	like "$("$PHIAL" status --run-dir "$RUN_DIR" | head -n 1)" \
+	like "$("$PHIAL" status --run-dir "$RUN_DIR" | head -n 2)" \
 		"^OVERRIDE until .*Z: web/db v[0-9]+ was given by hand: store is broken" "status begins with it"
 	is "$(of web/db 'x["state"]')" "['override']" "... and so does its JSON"
 	within_log "OVERRIDE: web/db has a value that was given by hand" "$runtime: the log is loud, too"
@@ -76,7 +99,7 @@ test_end() {
 	sweep "$runtime: nothing of the given value is left" "$GIVEN"
 	exits 14 "$runtime: it is ended once" "$PHIAL" override web/db --end --run-dir "$RUN_DIR"
 	runtime_stop "$runtime" "$CONTAINER"
-	within 5 no_containers
+	within 5 others_are_gone
 }
 
 # A name that the store does not have, and one whose file is refused: its end leaves nothing.
@@ -103,7 +126,7 @@ test_without_store() {
 	mv "$WORK/kept" "$STORE/web/db.sealed"
 	"$PHIAL" reload --run-dir "$RUN_DIR" >/dev/null
 	runtime_stop "$runtime" "$CONTAINER"
-	within 5 no_containers
+	within 5 others_are_gone
 }
 
 # The agent dies, and with it the override: no container keeps its value.
@@ -130,7 +153,7 @@ test_large() {
 	run
 	is "$(head -n 1 <<<"$OUTPUT")" "$(sha256sum <"$file" | cut -c-64)" "... is whole in a container"
 	kill -KILL "$(worker)"
-	within 20 restarts 1 || not_ok "the worker does not come back"
+	within 20 restarts "$1" || not_ok "the worker does not come back"
 	is "$(of web/db 'x["state"]')" "['override']" "... also for the next worker"
 	check "another one takes its place" give web/db "$SECOND" --ttl 1m
 	run
@@ -150,6 +173,8 @@ test_refused() {
 	exits 9 "a bad name" "$PHIAL" override ../x --from /dev/null --ttl 1h --run-dir "$RUN_DIR"
 }
 
+runtime=runc
+begin_late
 number=0
 for runtime in $(runtimes); do
 	test_given $((++number))
@@ -157,9 +182,10 @@ for runtime in $(runtimes); do
 	test_without_store
 done
 runtime=runc
-test_agent_dies
-test_large
+test_large $((++number))
 test_refused
+test_late
+test_agent_dies
 stop_agent
 sweep "none of them is left anywhere" "$ALL"
 finish
