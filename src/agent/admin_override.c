@@ -22,10 +22,30 @@
 
 /* --- the end ------------------------------------------------------------------------------- */
 
+static void audit_end(struct phial_worker *worker, const struct phial_entry *entry, const char *why)
+{
+	const struct phial_audit_secret secret = { entry->name, entry->loaded.version };
+	char reason[PHIAL_ERROR_TEXT_BYTES];
+	const struct phial_audit_change change = {
+		.kind = PHIAL_AUDIT_OVERRIDE,
+		.secrets = &secret,
+		.secret_count = 1,
+		.reason = reason,
+	};
+
+	(void)snprintf(reason, sizeof(reason), "the override is over: %s", why);
+	if (phial_audit_change(worker, &change, NULL, NULL) != PHIAL_OK) {
+		phial_log("the audit log has no room for the end of an override");
+	}
+}
+
 void phial_admin_lift(struct phial_worker *worker, struct phial_entry *entry, const char *why)
 {
 	if (entry->override_until_ms == 0) {
 		return;
+	}
+	if (why) {
+		audit_end(worker, entry, why);
 	}
 	phial_entry_swap(entry);
 	phial_keep_drop_keys(worker, entry->aside.loaded.serials, entry->aside.loaded.serial_count);
@@ -37,7 +57,6 @@ void phial_admin_lift(struct phial_worker *worker, struct phial_entry *entry, co
 			  entry->status == PHIAL_OK && phial_loaded_exists(&entry->loaded)
 				  ? "the store's value takes its place"
 				  : "the store has no good value to take its place");
-		phial_audit_note(worker, PHIAL_AUDIT_OVERRIDE, "an override is over");
 	}
 	phial_live_revoked(worker, entry->name);
 }
@@ -243,7 +262,7 @@ void phial_admin_override(struct phial_worker *worker, struct phial_client *clie
 	}
 	if (status != PHIAL_OK) {
 		phial_log("an override was refused: %s", err.text);
-		phial_audit_command(worker, client, "override: refused");
+		phial_audit_command_refused(worker, client, PHIAL_AUDIT_OVERRIDE, err.text);
 		phial_admin_answer(worker, client, status, err.text, NULL);
 		return;
 	}
@@ -270,7 +289,10 @@ void phial_admin_end_override(struct phial_worker *worker, struct phial_client *
 		phial_admin_answer(worker, client, status, err.text, NULL);
 		return;
 	}
-	phial_audit_command(worker, client, "override --end");
+	char command[PHIAL_NAME_MAX_BYTES + 32];
+
+	(void)snprintf(command, sizeof(command), "override %s --end", request->name);
+	phial_audit_command(worker, client, command);
 	phial_admin_lift(worker, entry, "it was ended by hand");
 	phial_admin_answer_settled(worker, client, request->name, 0, has_it,
 				   describe(request->name,

@@ -207,6 +207,8 @@ static void write_down(struct phial_worker *worker, const struct phial_client *c
 		.kind = PHIAL_AUDIT_REVOCATION,
 		.client = client,
 		.workload = revocation->scope == PHIAL_REVOKED_WORKLOAD ? revocation->where : NULL,
+		.container =
+			revocation->scope == PHIAL_REVOKED_CONTAINER ? revocation->where : NULL,
 		.secrets = &secret,
 		.secret_count = revocation->version != 0,
 		.reason = revocation->reason[0] != '\0' ? revocation->reason : "phial revoke",
@@ -316,6 +318,7 @@ void phial_admin_revoke(struct phial_worker *worker, struct phial_client *client
 	enum phial_status status = find_meant(worker, request, &outcome, &err);
 
 	if (status != PHIAL_OK) {
+		phial_audit_command_refused(worker, client, PHIAL_AUDIT_REVOCATION, err.text);
 		phial_admin_answer(worker, client, status, err.text, NULL);
 		return;
 	}

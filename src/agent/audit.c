@@ -162,10 +162,10 @@ static void begin_change(struct message *message, const struct phial_worker *wor
 	set_text(message->entry.reason, sizeof(message->entry.reason), change->reason);
 	set_text(message->entry.workload, sizeof(message->entry.workload),
 		 record ? record->workload : change->workload);
+	set_text(message->entry.container, sizeof(message->entry.container),
+		 record ? record->container : change->container);
 	if (record) {
 		message->entry.door = door_of(record->door);
-		set_text(message->entry.container, sizeof(message->entry.container),
-			 record->container);
 	}
 }
 
@@ -195,7 +195,7 @@ enum phial_status phial_audit_change(struct phial_worker *worker,
 		suppress(worker, 1);
 	}
 	if (ret_request) {
-		*ret_request = status == PHIAL_OK ? worker->audit.last_request : 0;
+		*ret_request = drops(worker) ? 0 : worker->audit.last_request;
 	}
 	return PHIAL_OK;
 }
@@ -289,6 +289,21 @@ void phial_audit_command(struct phial_worker *worker, const struct phial_client 
 {
 	const struct phial_audit_change change = {
 		.kind = PHIAL_AUDIT_ADMIN,
+		.client = client,
+		.reason = reason,
+	};
+
+	if (phial_audit_change(worker, &change, NULL, NULL) != PHIAL_OK) {
+		suppress(worker, 1);
+	}
+}
+
+void phial_audit_command_refused(struct phial_worker *worker, const struct phial_client *client,
+				 enum phial_audit_kind kind, const char *reason)
+{
+	const struct phial_audit_change change = {
+		.kind = kind,
+		.is_refused = true,
 		.client = client,
 		.reason = reason,
 	};

@@ -47,7 +47,8 @@ struct phial_audit_change {
 	bool is_refused;		   /* it was asked for, and is not done */
 	const struct phial_record *record; /* the container, or NULL: none in particular */
 	const struct phial_client *client; /* whose command it is, or NULL: the agent's own doing */
-	const char *workload;		   /* without a record: of this workload only, or NULL */
+	const char *workload;		   /* without a record: of this one only, or NULL */
+	const char *container;		   /* without a record: of this one only, or NULL */
 	const struct phial_audit_secret *secrets; /* names and versions; NULL if none are meant */
 	size_t secret_count;
 	const char *reason; /* what was done and why; NULL: nothing to be said */
@@ -56,7 +57,7 @@ struct phial_audit_change {
 /*
  * Send the entries of a change; everything of it is copied. Never waits: when the last of them is
  * durable, or one has failed, phial_live_on_audited() is called with *ret_request (may be NULL).
- * ret_request is 0 when nothing is to be waited for: with --audit=drop, and no room. Returns PHIAL_OK;
+ * ret_request is 0 when nothing is to be waited for: with --audit=drop. Returns PHIAL_OK;
  * PHIAL_SYSTEM when the auditor has no room: then what is to be written down before it is done must
  * not be done.
  */
@@ -67,6 +68,10 @@ PHIAL_CHECKED enum phial_status phial_audit_change(struct phial_worker *worker,
 /* Send an entry about an admin's command that nothing waits for (kind admin). Never waits. */
 void phial_audit_command(struct phial_worker *worker, const struct phial_client *client,
 			 const char *reason);
+
+/* The same about a command that was refused; nothing was done. */
+void phial_audit_command_refused(struct phial_worker *worker, const struct phial_client *client,
+				 enum phial_audit_kind kind, const char *reason);
 
 /* Send an entry about a refusal, unless there are too many: those are counted, and told by a gap
  * entry. client: who asked. container, workload: may be NULL or empty. Never waits. */

@@ -10,6 +10,7 @@ need_root
 need runc busybox python3
 
 CANARY=$(canary)
+NEWER=$(canary)
 make_store
 seal web/db "$CANARY"
 seal web/key "$CANARY"
@@ -64,6 +65,44 @@ test_refusal() {
 	good "a refusal"
 }
 
+# What happens to a container that runs: in the log before it happens, and by whose command.
+test_changes() {
+	local granted=$B newer
+	bundle --grant web -- sleep 1000
+	start_container || return
+	seal web/db "$NEWER"
+	"$PHIAL" reload --run-dir "$RUN_DIR" >/dev/null
+	within 10 has_entry "^rotation $CONTAINER allowed"
+	newer=$(status_of '[s["version"] for s in s["secrets"] if s["name"] == "web/db"][0]')
+	is "$(audit log --secret web/db --version "$newer" | grep -o 'container=.*' | cut -d' ' -f1)" \
+		"container=$CONTAINER" "a rotation: who has had the new version? this container"
+	unlike "$(audit log --container "$CONTAINER" | grep ' rotation ')" "web/key" \
+		"... and what it had before is not told again"
+	printf %s "$NEWER" | "$PHIAL" override web/key --from - --ttl 1h --reason "vault is down" \
+		--run-dir "$RUN_DIR" >"$WORK/override.log" 2>&1
+	like "$(audit log)" " override allowed uid=0 pid=[0-9]+ web/key@[0-9]+: vault is down$" \
+		"an override: who, which, why"
+	within 10 has_rotated_twice
+	"$PHIAL" override web/key --end --run-dir "$RUN_DIR" >>"$WORK/override.log" 2>&1
+	like "$(audit log)" " admin allowed uid=0 pid=[0-9]+: override web/key --end$" \
+		"... its end by hand"
+	like "$(audit log)" " override allowed web/key@[0-9]+: the override is over: " "... as such, too"
+	"$PHIAL" revoke web/none --run-dir "$RUN_DIR" >/dev/null 2>&1
+	like "$(audit log)" " revocation refused uid=0 pid=[0-9]+: .*web/none" "a revocation that is refused"
+	"$PHIAL" revoke web/key --container "$CONTAINER" --reason stolen --run-dir "$RUN_DIR" \
+		>"$WORK/revoke.log" 2>&1
+	like "$(audit log)" " revocation allowed container=$CONTAINER uid=0 pid=[0-9]+ web/key@[0-9]+: stolen" \
+		"a revocation, for one container"
+	like "$(audit log --container "$CONTAINER")" \
+		" revocation allowed workload=web .*door=hook web/key@[0-9]+: " \
+		"... and what that container lost"
+	runtime_stop "$runtime" "$CONTAINER"
+	within 10 no_containers
+	good "changes"
+	B=$granted
+}
+has_rotated_twice() { [ "$(entries | grep -c "^rotation $CONTAINER allowed")" -ge 2 ]; }
+
 test_walls() {
 	local status
 	status=$(cat "/proc/$(auditor)/status")
@@ -86,7 +125,7 @@ test_deaths() {
 	within 10 restarts 2
 	check "without an auditor no worker goes on" test "$(worker)" != "$before"
 	run
-	is "$OUTPUT" "$(sha "$CANARY")" "... and both begin anew"
+	is "$OUTPUT" "$(sha "$NEWER")" "... and both begin anew"
 	good "deaths"
 }
 
@@ -111,13 +150,13 @@ test_full_disk() {
 	done
 	like "$(log_since)" "its release cannot be audited: audit.log: .*No space left on device" \
 		"F-07 a full disk refuses a release, and the log says why"
-	unlike "$OUTPUT" "$(sha "$CANARY")" "... the container does not run"
+	unlike "$OUTPUT" "$(sha "$NEWER")" "... the container does not run"
 	like "$(status_of 's["audit"]["problem"]')" "No space left" "... status says so"
 	like "$("$PHIAL" doctor --run-dir "$RUN_DIR" 2>&1)" "agent.audit: .*no container gets secrets" \
 		"... and doctor"
 	rm "$LOG/filler"
 	run
-	is "$OUTPUT" "$(sha "$CANARY")" "with room again a container starts"
+	is "$OUTPUT" "$(sha "$NEWER")" "with room again a container starts"
 	like "$(entries)" "^gap .*No space left on device" "... and the log says that entries are missing"
 	good "a full disk"
 	stop_agent
@@ -130,7 +169,7 @@ test_full_disk_drop() {
 	like "$("$PHIAL" status --run-dir "$RUN_DIR")" "^WEAKER: .*--audit=drop" "drop: status warns"
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		run
-		is "$OUTPUT" "$(sha "$CANARY")" "drop: a container starts, whatever the disk"
+		is "$OUTPUT" "$(sha "$NEWER")" "drop: a container starts, whatever the disk"
 		! within 1 is_losing || break
 	done
 	within_log "cannot be written, releases go on without an entry .--audit=drop.: .*No space" \
@@ -167,7 +206,7 @@ test_copy() {
 	stop "$daemon"
 	rm -f "$WORK/devlog"
 	run
-	is "$OUTPUT" "$(sha "$CANARY")" "without a syslog containers start"
+	is "$OUTPUT" "$(sha "$NEWER")" "without a syslog containers start"
 	within_log "audit entries do not go to syslog: " "... the log says so"
 	within 5 copy_is_lost
 	like "$("$PHIAL" status --run-dir "$RUN_DIR")" "^PROBLEM: .*[1-9] audit entries did not go to" \
@@ -176,7 +215,7 @@ test_copy() {
 	stop_agent
 	start_agent --audit-copy="$WORK/devlog" || bail "no agent without a syslog"
 	run
-	is "$OUTPUT" "$(sha "$CANARY")" "a syslog that was never there: containers start"
+	is "$OUTPUT" "$(sha "$NEWER")" "a syslog that was never there: containers start"
 	within 5 copy_is_lost
 	is "$(status_of 's["audit"]["copy"]["lost"] > 0')" True "... and what it did not get is counted"
 	stop_agent
@@ -192,7 +231,7 @@ test_rotation() {
 	check "a log of 64 MiB" test "$(stat -c %s "$LOG/audit.log")" -gt 67108864
 	start_agent || bail "the agent does not start on a large log"
 	run
-	is "$OUTPUT" "$(sha "$CANARY")" "a container starts while the log is rotated"
+	is "$OUTPUT" "$(sha "$NEWER")" "a container starts while the log is rotated"
 	check "the large file is the older one now" test -s "$LOG/audit.log.1" -a \
 		"$(stat -c %s "$LOG/audit.log")" -lt 10000
 	local new
@@ -208,17 +247,18 @@ test_damaged() {
 	echo nonsense >>"$LOG/audit.log"
 	start_agent || bail "the agent does not start on a damaged log"
 	run
-	unlike "$OUTPUT" "$(sha "$CANARY")" "a damaged log: nothing is released"
+	unlike "$OUTPUT" "$(sha "$NEWER")" "a damaged log: nothing is released"
 	within_log "its last line is damaged; see phial audit verify" "... and the log says what to do"
 	rm "$LOG"/audit.log*
 	run
-	is "$OUTPUT" "$(sha "$CANARY")" "... once it was moved away all is well"
+	is "$OUTPUT" "$(sha "$NEWER")" "... once it was moved away all is well"
 	good "a new log"
 	stop_agent
 }
 
 test_release
 test_refusal
+test_changes
 test_walls
 test_deaths
 test_full_disk
@@ -229,4 +269,5 @@ mark_log
 test_damaged
 test_rotation
 sweep "the values are nowhere" "$CANARY"
+sweep "... the newer one neither" "$NEWER"
 finish
