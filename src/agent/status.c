@@ -371,6 +371,20 @@ static void add_audit(struct phial_json *root, const struct phial_worker *worker
 	}
 }
 
+static void add_metrics(struct phial_json *root, const struct phial_worker *worker)
+{
+	const char *file = worker->start->options->metrics;
+
+	if (!file) {
+		phial_json_add_null(root, "metrics");
+		return;
+	}
+	struct phial_json *metrics = phial_json_add_object(root, "metrics");
+
+	phial_json_add_string(metrics, "file", file);
+	add_text_or_null(metrics, "problem", worker->counts.problem);
+}
+
 struct phial_json *phial_status_document(const struct phial_worker *worker)
 {
 	struct phial_json *root = phial_json_new_object();
@@ -391,5 +405,6 @@ struct phial_json *phial_status_document(const struct phial_worker *worker)
 	add_secrets(root, worker);
 	add_containers(root, worker);
 	add_audit(root, worker);
+	add_metrics(root, worker);
 	return root;
 }

@@ -214,6 +214,17 @@ static void print_warnings(const struct phial_json *agent, const struct phial_js
 	}
 }
 
+static void print_metrics(const struct phial_json *metrics)
+{
+	const char *problem = phial_cli_text_of(metrics, "problem", NULL);
+
+	if (problem) {
+		printf("PROBLEM:   metrics are not written: ");
+		phial_cli_print_safe(stdout, problem);
+		printf("\n");
+	}
+}
+
 static void print_agent(const struct phial_json *root)
 {
 	const struct phial_json *agent = phial_json_member(root, "agent");
@@ -239,6 +250,7 @@ static void print_agent(const struct phial_json *root)
 	       phial_cli_number_of(quota, "keys_used"), phial_cli_number_of(quota, "keys_max"),
 	       phial_cli_number_of(quota, "bytes_used"), phial_cli_number_of(quota, "bytes_max"));
 	print_audit(phial_json_member(root, "audit"));
+	print_metrics(phial_json_member(root, "metrics"));
 	print_texts(phial_json_member(root, "weaker"), "WEAKER:    ");
 	if (problem) {
 		printf("PROBLEM:   ");

@@ -54,7 +54,8 @@ static enum phial_status explain(enum phial_status status, struct phial_error *e
 	if (status == PHIAL_DENIED) {
 		return phial_fail(err, status, 0,
 				  "the audit log in " DEFAULT_DIR " is root's to read: run this "
-				  "with sudo");
+				  "with sudo; an agent of your own has its log in "
+				  "~/.local/state/phial/audit");
 	}
 	return status;
 }

@@ -82,7 +82,8 @@ test_trouble() {
 	mv "$WORK/collector" "$WORK/away"
 	within_long "metrics are not written: open $WORK/collector/: No such file" \
 		"a folder that is gone: the log says so"
-	check "... and the agent serves" status_json
+	like "$("$PHIAL" status --run-dir "$RUN_DIR")" "^PROBLEM: .*metrics are not written: open " \
+		"... and status"
 	mv "$WORK/away" "$WORK/collector"
 	rm "$FILE"
 	within_long "metrics are written again" "... until it is back"

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -107,6 +109,8 @@ static void C12_nonsense_is_refused(void **state)
 		{ PHIAL_LINK_FATAL, 1 },
 		{ PHIAL_LINK_PEER, 4 },
 		{ PHIAL_LINK_MOUNTER, sizeof(struct phial_link_process) }, /* without its pidfd */
+		{ PHIAL_LINK_METRICS, sizeof(struct phial_metrics) - 1 },
+		{ PHIAL_LINK_METRICS, 0 },
 		{ PHIAL_LINK_REATTACH, sizeof(struct phial_link_reattach) - 1 },
 		{ PHIAL_LINK_REATTACH, sizeof(struct phial_link_reattach) }, /* no container's */
 		{ PHIAL_LINK_SIGNAL, sizeof(struct phial_link_signal) - 8 },
@@ -182,6 +186,38 @@ static void C12_only_memory_is_filled(void **state)
 		}
 	}
 	assert_true(tried >= 2);
+}
+
+/* Without --metrics no file is written, whatever the worker asks for; with it only numbers are. */
+static void C12_metrics_are_numbers(void **state)
+{
+	struct fixture *fixture = *state;
+	static const struct phial_agent_options none = { .metrics = NULL };
+	char folder[] = "/tmp/phial-metrics.XXXXXX";
+	char file[sizeof(folder) + 16];
+	struct phial_metrics metrics;
+	char text[32768];
+
+	fixture->supervisor.options = &none;
+	memset(&metrics, 'A', sizeof(metrics));
+	assert_int_equal(ask(fixture, PHIAL_LINK_METRICS, &metrics, sizeof(metrics), NULL, 0),
+			 PHIAL_USAGE);
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(file, sizeof(file), "%s/phial.prom", folder);
+	const struct phial_agent_options some = { .metrics = file };
+
+	fixture->supervisor.options = &some;
+	assert_int_equal(ask(fixture, PHIAL_LINK_METRICS, &metrics, sizeof(metrics), NULL, 0),
+			 PHIAL_OK);
+	phial_auto_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t length = read(fd, text, sizeof(text) - 1);
+
+	assert_true(length > 0);
+	text[length] = '\0';
+	assert_null(strstr(text, "AAAA"));
+	assert_non_null(strstr(text, "phial_releases_total 4702111234474983745\n"));
+	supervisor_remove_metrics(&fixture->supervisor);
+	assert_int_equal(rmdir(folder), 0); /* nothing else is left in it */
 }
 
 static void C12_numbers_are_only_looked_up(void **state)
@@ -297,6 +333,7 @@ int main(void)
 		TEST(C12_a_key_longer_than_the_shared_pages_is_refused),
 		TEST(C12_workloads_outside_their_folder_are_refused),
 		TEST(C12_only_memory_is_filled),
+		TEST(C12_metrics_are_numbers),
 		TEST(C12_numbers_are_only_looked_up),
 		TEST(C12_only_signals_and_names_that_can_be),
 		TEST(F02_only_recorded_processes_are_entered),
