@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "agent/expiry.h"
 #include "agent/link.h"
 #include "agent/log.h"
 #include "agent/revocations.h"
@@ -81,18 +82,14 @@ static void look_at_secrets(const struct phial_worker *worker, uint64_t *values)
 	for (size_t i = 0; i < worker->index.count; i++) {
 		const struct phial_entry *entry = &worker->index.entries[i];
 		bool is_loaded = phial_loaded_exists(&entry->loaded);
-		uint64_t not_after_s = is_loaded ? (uint64_t)entry->loaded.not_after_s : 0;
 
 		values[PHIAL_METRIC_SECRETS_LOADED] += is_loaded;
 		values[PHIAL_METRIC_SECRETS_MISSING] += entry->is_missing;
 		values[PHIAL_METRIC_SECRETS_REFUSED] +=
 			entry->status != PHIAL_OK && !phial_entry_is_foreign(entry);
-		if (not_after_s != 0 && (values[PHIAL_METRIC_NEXT_EXPIRY] == 0 ||
-					 not_after_s < values[PHIAL_METRIC_NEXT_EXPIRY])) {
-			values[PHIAL_METRIC_NEXT_EXPIRY] = not_after_s;
-		}
 	}
 	values[PHIAL_METRIC_SECRETS_REFUSED] += worker->file_problem_count;
+	values[PHIAL_METRIC_NEXT_EXPIRY] = (uint64_t)phial_expiry_next_s(worker);
 	values[PHIAL_METRIC_STORE_PROBLEM] = worker->store_problem[0] != '\0';
 }
 
