@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/link.h"
+#include "agent/live.h"
 #include "agent/log.h"
 #include "base/cleanup.h"
 
@@ -104,6 +105,21 @@ static size_t count_of(const struct phial_worker *worker, uint64_t peer)
 	return count;
 }
 
+/* Returns false, having told the caller, when nobody can tell who it is. */
+static bool find_pidfd(struct phial_caller *caller, struct phial_frame *frame)
+{
+	caller->pidfd = take_pidfd(caller, frame);
+	if (caller->pidfd >= 0) {
+		return true;
+	}
+	send_answer(caller,
+		    &(struct phial_init_outcome){
+			    PHIAL_UNSUPPORTED, false,
+			    "this kernel (before Linux 6.5) cannot tell who asks, and the "
+			    "container's seccomp profile forbids pidfd_open(2): allow it" });
+	return false;
+}
+
 /* It has asked. Returns whether it may wait for its turn. */
 static bool take_ask(struct phial_worker *worker, struct phial_caller *caller,
 		     struct phial_frame *frame, const void *payload)
@@ -120,14 +136,7 @@ static bool take_ask(struct phial_worker *worker, struct phial_caller *caller,
 	if (status != PHIAL_OK) {
 		return false;
 	}
-	caller->pidfd = take_pidfd(caller, frame);
-	if (caller->pidfd < 0) {
-		send_answer(
-			caller,
-			&(struct phial_init_outcome){
-				PHIAL_UNSUPPORTED, false,
-				"this kernel (before Linux 6.5) cannot tell who asks, and the "
-				"container's seccomp profile forbids pidfd_open(2): allow it" });
+	if (!find_pidfd(caller, frame)) {
 		return false;
 	}
 	if (phial_link_call(worker->start->call_fd, PHIAL_LINK_PEER, &who, sizeof(who), NULL,
@@ -141,20 +150,80 @@ static bool take_ask(struct phial_worker *worker, struct phial_caller *caller,
 	return true;
 }
 
+/* The container that sees this mount namespace, if it has its secrets. */
+static struct phial_record *find_container(const struct phial_worker *worker,
+					   uint64_t mount_namespace)
+{
+	for (struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
+		uint64_t now = 0;
+
+		/* One that has left it is another container than the one that has its number. */
+		if (r->is_committed && r->mount_namespace == mount_namespace &&
+		    phial_worker_find_namespace(worker, r, &now) && now == mount_namespace) {
+			return r;
+		}
+	}
+	return NULL;
+}
+
+/* Somebody says that his container is ready: which one that is says his mount namespace alone. */
+static void take_ready(struct phial_worker *worker, struct phial_caller *caller,
+		       struct phial_frame *frame, const void *payload)
+{
+	const struct phial_link_process who = { .pid = caller->pid };
+	struct phial_error err = { .status = PHIAL_OK };
+	struct phial_link_answer answer;
+	enum phial_status status = phial_init_decode_ready(payload, frame->length, &err);
+
+	if (status == PHIAL_OK && !find_pidfd(caller, frame)) {
+		return;
+	}
+	const struct phial_link_request request = { PHIAL_LINK_CALLER, &who, sizeof(who),
+						    &caller->pidfd, 1 };
+
+	if (status == PHIAL_OK) {
+		status = phial_link_exchange(worker->start->call_fd, &request, &answer, NULL, &err);
+	}
+	struct phial_record *record =
+		status == PHIAL_OK ? find_container(worker, answer.inode) : NULL;
+
+	if (status == PHIAL_OK && !record) {
+		status = phial_fail(&err, PHIAL_REFUSED, 0,
+				    "this container has no secrets that phial-init asked for: only "
+				    "it itself can say that it is ready, once it has them");
+	}
+	if (status != PHIAL_OK) {
+		send_answer(caller, &(struct phial_init_outcome){ status, false, err.text });
+		return;
+	}
+	const struct phial_life *life =
+		phial_workload_life(phial_policy_find(&worker->policy, record->workload));
+	bool is_done = record->ready_ms != 0 || life->keep != PHIAL_KEEP_UNTIL_READY;
+
+	phial_live_on_ready(worker, record);
+	send_answer(caller, &(struct phial_init_outcome){ PHIAL_OK, is_done, record->target });
+}
+
 static void receive_ask(struct phial_worker *worker, struct phial_caller *caller)
 {
-	struct phial_init_ask payload;
+	union {
+		struct phial_init_ask ask;
+		struct phial_init_ready ready;
+	} payload;
 	struct phial_error err = { .status = PHIAL_OK };
 	struct phial_frame frame;
+	bool may_wait = false;
 	enum phial_status status =
 		phial_frame_receive(caller->fd, &payload, sizeof(payload), &frame, &err);
 
 	if (status == PHIAL_SYSTEM && err.os_error == EAGAIN) {
 		return; /* nothing yet */
 	}
-	bool may_wait = status == PHIAL_OK && frame.type == PHIAL_INIT_ASK && frame.fd_count <= 1 &&
-			take_ask(worker, caller, &frame, &payload);
-
+	if (status == PHIAL_OK && frame.fd_count <= 1 && frame.type == PHIAL_INIT_ASK) {
+		may_wait = take_ask(worker, caller, &frame, &payload);
+	} else if (status == PHIAL_OK && frame.fd_count <= 1 && frame.type == PHIAL_INIT_READY) {
+		take_ready(worker, caller, &frame, &payload);
+	}
 	if (status == PHIAL_OK) {
 		phial_frame_close_fds(&frame);
 	}

@@ -32,6 +32,7 @@ enum phial_link_type {
 	PHIAL_LINK_FATAL,    /* struct phial_link_fatal: the worker cannot go on */
 	PHIAL_LINK_PEER,     /* struct phial_link_process; answers a number of its container's */
 	PHIAL_LINK_MOUNTER,  /* struct phial_link_process; fd: its pidfd; answers a socket */
+	PHIAL_LINK_CALLER, /* struct phial_link_process; fd: its pidfd; answers a mount namespace */
 	/* Jobs on a live container's mount: struct phial_link_job and phial_fill_part records. */
 	PHIAL_LINK_ROTATE,    /* make the next generation of all its files */
 	PHIAL_LINK_GIVE_NEXT, /* the same in a user's agent: the worker has written the files */

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "base/io.h"
 #include "host/container.h"
 #include "host/file.h"
+#include "host/pidfd.h"
 #include "oci/config.h"
 #include "wire/init_protocol.h"
 
@@ -44,34 +44,20 @@ static enum phial_status refuse_grant(struct phial_error *err, const char *why)
  */
 static enum phial_status check_pidfd(const struct phial_mounter_job *job, struct phial_error *err)
 {
-	char path[64];
-	char expected[32];
-	phial_auto_free char *text = NULL;
+	pid_t pid;
+	enum phial_status status = phial_pidfd_find(job->pidfd, &pid, err);
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", job->pidfd);
-	(void)snprintf(expected, sizeof(expected), "\nPid:\t%d\n", (int)job->pid);
-	enum phial_status status = phial_host_read(AT_FDCWD, path, &text, err);
-
-	if (status != PHIAL_OK) {
-		return status;
-	}
-	if (strstr(text, "\nPid:\t-1\n")) {
-		return phial_fail(err, PHIAL_GONE, 0, "process %d is gone", (int)job->pid);
-	}
-	if (!strstr(text, expected)) {
-		return phial_fail(err, PHIAL_REFUSED, 0,
-				  "the pidfd that was sent is not that of the asking process");
-	}
-	return PHIAL_OK;
+	return status == PHIAL_OK && pid != job->pid
+		       ? phial_fail(err, PHIAL_REFUSED, 0,
+				    "the pidfd that was sent is not that of the asking process")
+		       : status;
 }
 
 static enum phial_status check_alive(const struct phial_mounter_job *job, struct phial_error *err)
 {
-	struct pollfd end = { .fd = job->pidfd, .events = POLLIN };
-
-	return poll(&end, 1, 0) == 0
-		       ? PHIAL_OK
-		       : phial_fail(err, PHIAL_GONE, 0, "process %d is gone", (int)job->pid);
+	return phial_pidfd_has_ended(job->pidfd)
+		       ? phial_fail(err, PHIAL_GONE, 0, "process %d is gone", (int)job->pid)
+		       : PHIAL_OK;
 }
 
 /* The number behind "\nKEY:" in a status file, the last one of its line; -1 if there is none. */

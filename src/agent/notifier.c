@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include "base/parse.h"
 #include "host/container.h"
 #include "host/file.h"
+#include "host/pidfd.h"
 
 /* The container as its own process shows it; what a process must have in common to be told. */
 struct scope {
@@ -43,38 +43,6 @@ static enum phial_status say_gone(struct phial_error *err)
 }
 
 /* --- the container -------------------------------------------------------------------------- */
-
-/* The number that a pidfd is of, as /proc counts. */
-static enum phial_status find_pid(int pidfd, pid_t *ret_pid, struct phial_error *err)
-{
-	static const char key[] = "\nPid:\t";
-	char path[64];
-	phial_auto_free char *text = NULL;
-	uint64_t number;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	enum phial_status status = phial_host_read(AT_FDCWD, path, &text, err);
-
-	if (status != PHIAL_OK) {
-		return status;
-	}
-	const char *line = strstr(text, key);
-	const char *digits = line ? line + sizeof(key) - 1 : "";
-	const struct phial_span span = { digits, strcspn(digits, "\n") };
-
-	if (!phial_parse_u64(span, 2, INT32_MAX, &number)) { /* -1: it has ended */
-		return say_gone(err);
-	}
-	*ret_pid = (pid_t)number;
-	return PHIAL_OK;
-}
-
-static bool has_ended(int pidfd)
-{
-	struct pollfd end = { .fd = pidfd, .events = POLLIN };
-
-	return poll(&end, 1, 0) != 0;
-}
 
 static enum phial_status open_process(pid_t pid, int *ret_fd, struct phial_error *err)
 {
@@ -99,7 +67,7 @@ static uint64_t find_pid_namespace(int process_fd)
  */
 static enum phial_status open_scope(int pidfd, struct scope *ret_scope, struct phial_error *err)
 {
-	enum phial_status status = find_pid(pidfd, &ret_scope->pid, err);
+	enum phial_status status = phial_pidfd_find(pidfd, &ret_scope->pid, err);
 
 	if (status == PHIAL_OK) {
 		status = open_process(ret_scope->pid, &ret_scope->process_fd, err);
@@ -108,7 +76,7 @@ static enum phial_status open_scope(int pidfd, struct scope *ret_scope, struct p
 		ret_scope->pid_namespace = find_pid_namespace(ret_scope->process_fd);
 		status = phial_host_read(ret_scope->process_fd, "cgroup", &ret_scope->cgroup, err);
 	}
-	if (has_ended(pidfd)) {
+	if (phial_pidfd_has_ended(pidfd)) {
 		return say_gone(err);
 	}
 	if (status == PHIAL_OK && ret_scope->pid_namespace == 0) {

@@ -161,6 +161,24 @@ static void log_lines(const char *prefix, const char *text)
 	}
 }
 
+/* Only a container with phial-init has a socket to say that it is ready; others never would. */
+static enum phial_status check_keep(const struct phial_workload *entry,
+				    const struct start_request *request,
+				    struct phial_text *problems, struct phial_error *err)
+{
+	if (phial_workload_life(entry)->keep != PHIAL_KEEP_UNTIL_READY ||
+	    request->door == PHIAL_DOOR_INIT || request->door == PHIAL_DOOR_INIT_ENV) {
+		return PHIAL_OK;
+	}
+	phial_text_add(
+		problems,
+		"%skeep \"until-ready\" takes phial-init, with which alone a container can say "
+		"that it is ready: start it with phial-init, or let keep be a time or "
+		"\"until-read\"",
+		problems->length > 0 ? "\n" : "");
+	return phial_fail(err, PHIAL_REFUSED, 0, "keep cannot be had");
+}
+
 /* Files and gates, all problems at once. */
 static enum phial_status judge(struct phial_worker *worker, const struct start_request *request,
 			       struct phial_client *client, struct phial_text *problems,
@@ -180,6 +198,9 @@ static enum phial_status judge(struct phial_worker *worker, const struct start_r
 	if (status == PHIAL_OK) {
 		status = phial_grant_check_container(worker, request->state.id, client->files,
 						     &client->file_count, problems);
+	}
+	if (status == PHIAL_OK) {
+		status = check_keep(entry, request, problems, err);
 	}
 	phial_metrics_fail_gates(worker, failed);
 	if (status == PHIAL_OK && failed != 0) {

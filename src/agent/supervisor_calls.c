@@ -21,6 +21,7 @@
 #include "agent/log.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "host/pidfd.h"
 #include "keyring/keyring.h"
 #include "mount/mount.h"
 #include "wire/init_protocol.h"
@@ -231,6 +232,25 @@ static enum phial_status on_peer(struct supervisor *supervisor, const void *reco
 	return mounters_find_peer(call->pid, &answer->number, err);
 }
 
+/* As a container's process may pass any pidfd: it must be that of the number, and alive. */
+static enum phial_status on_caller(struct supervisor *supervisor, const void *record,
+				   struct phial_frame *frame, struct phial_link_answer *answer,
+				   struct phial_error *err)
+{
+	const struct phial_link_process *call = record;
+	pid_t pid = 0;
+
+	(void)supervisor;
+	/* First: if the number is the pidfd's afterwards, this was that process's. */
+	answer->inode = find_mount_namespace(call->pid);
+	enum phial_status status = phial_pidfd_find(frame->fds[0], &pid, err);
+
+	if (status == PHIAL_OK && (pid != call->pid || answer->inode == 0)) {
+		status = phial_fail(err, PHIAL_GONE, 0, "process %d is gone", call->pid);
+	}
+	return status;
+}
+
 static enum phial_status on_mounter(struct supervisor *supervisor, const void *record,
 				    struct phial_frame *frame, struct phial_link_answer *answer,
 				    struct phial_error *err)
@@ -385,6 +405,7 @@ static const struct call {
 	{ PHIAL_LINK_FATAL, sizeof(struct phial_link_fatal), 0, on_fatal },
 	{ PHIAL_LINK_PEER, sizeof(struct phial_link_process), 0, on_peer },
 	{ PHIAL_LINK_MOUNTER, sizeof(struct phial_link_process), 1, on_mounter },
+	{ PHIAL_LINK_CALLER, sizeof(struct phial_link_process), 1, on_caller },
 	{ PHIAL_LINK_REATTACH, sizeof(struct phial_link_reattach), 0, on_reattach },
 	{ PHIAL_LINK_SIGNAL, sizeof(struct phial_link_signal), 0, on_signal },
 };

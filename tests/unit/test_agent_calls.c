@@ -16,6 +16,7 @@
 #include <linux/magic.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -113,6 +114,7 @@ static void C12_nonsense_is_refused(void **state)
 		{ PHIAL_LINK_METRICS, 0 },
 		{ PHIAL_LINK_REATTACH, sizeof(struct phial_link_reattach) - 1 },
 		{ PHIAL_LINK_REATTACH, sizeof(struct phial_link_reattach) }, /* no container's */
+		{ PHIAL_LINK_CALLER, sizeof(struct phial_link_process) },    /* the same */
 		{ PHIAL_LINK_SIGNAL, sizeof(struct phial_link_signal) - 8 },
 	};
 
@@ -324,6 +326,23 @@ static void maps_are_those_of_the_process_meant(void **state)
 	assert_int_not_equal(ask(fixture, PHIAL_LINK_MAPS, &call, sizeof(call), NULL, 0), PHIAL_OK);
 }
 
+/* A process may pass the pidfd of another one, which sees another mount namespace. */
+static void C12_a_caller_is_the_process_of_its_pidfd(void **state)
+{
+	struct phial_link_process call = { .pid = (int32_t)getpid() };
+	phial_auto_fd int own = (int)syscall(SYS_pidfd_open, getpid(), 0U);
+	phial_auto_fd int others = (int)syscall(SYS_pidfd_open, getppid(), 0U);
+	phial_auto_fd int none = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(ask(*state, PHIAL_LINK_CALLER, &call, sizeof(call), &own, 1), PHIAL_OK);
+	assert_int_equal(ask(*state, PHIAL_LINK_CALLER, &call, sizeof(call), &others, 1),
+			 PHIAL_GONE);
+	assert_int_equal(ask(*state, PHIAL_LINK_CALLER, &call, sizeof(call), &none, 1),
+			 PHIAL_SYSTEM);
+	call.pid = -1;
+	assert_int_equal(ask(*state, PHIAL_LINK_CALLER, &call, sizeof(call), &own, 1), PHIAL_GONE);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -337,6 +356,7 @@ int main(void)
 		TEST(C12_numbers_are_only_looked_up),
 		TEST(C12_only_signals_and_names_that_can_be),
 		TEST(F02_only_recorded_processes_are_entered),
+		TEST(C12_a_caller_is_the_process_of_its_pidfd),
 		TEST(maps_are_those_of_the_process_meant),
 	};
 
