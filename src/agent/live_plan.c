@@ -84,6 +84,14 @@ const struct phial_release *phial_live_find_release(const struct phial_record *r
 	return NULL;
 }
 
+const struct phial_release *phial_live_find_sure(const struct phial_record *record,
+						 const char *secret)
+{
+	const struct phial_release *release = phial_live_find_release(record, secret);
+
+	return release && !release->is_unsure ? release : NULL;
+}
+
 /* --- may it have that? -------------------------------------------------------------------- */
 
 /* Since boot, in milliseconds: when the whole of a container's secrets ends; -1: not by itself. */
@@ -209,7 +217,7 @@ static bool choose(const struct phial_worker *worker, const struct phial_record 
 		   const struct phial_live_grant *grant, const struct phial_grant_file *file,
 		   struct phial_release *ret_release)
 {
-	const struct phial_release *has = phial_live_find_release(record, file->secret);
+	const struct phial_release *has = phial_live_find_sure(record, file->secret);
 	const struct phial_entry *entry = phial_index_find(&worker->index, file->secret);
 	struct phial_release offered = { .name = entry->name };
 
@@ -243,7 +251,7 @@ bool phial_live_list_next(const struct phial_worker *worker, const struct phial_
 
 	for (size_t i = 0; i < grant->file_count; i++) {
 		const struct phial_release *has =
-			phial_live_find_release(record, grant->files[i].secret);
+			phial_live_find_sure(record, grant->files[i].secret);
 		struct phial_release release;
 
 		if (choose(worker, record, grant, &grant->files[i], &release)) {
@@ -253,7 +261,9 @@ bool phial_live_list_next(const struct phial_worker *worker, const struct phial_
 	}
 	/* What the store does not have any more stays: that is no revocation. */
 	for (size_t i = 0; i < record->release_count; i++) {
-		if (!phial_live_find_file(grant, record->releases[i].name)) {
+		is_new = is_new || record->releases[i].is_unsure; /* then nobody asks any more */
+		if (!record->releases[i].is_unsure &&
+		    !phial_live_find_file(grant, record->releases[i].name)) {
 			add(&next, &count, &record->releases[i]);
 		}
 	}

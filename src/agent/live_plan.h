@@ -37,6 +37,10 @@ const struct phial_grant_file *phial_live_find_file(const struct phial_live_gran
 const struct phial_release *phial_live_find_release(const struct phial_record *record,
 						    const char *secret);
 
+/* The same, unless nobody knows whether the container has it: a job was begun and not ended. */
+const struct phial_release *phial_live_find_sure(const struct phial_record *record,
+						 const char *secret);
+
 /* Why a container may not have a release any more. */
 struct phial_live_verdict {
 	bool must_go;

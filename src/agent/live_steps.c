@@ -132,8 +132,7 @@ static void log_rotation(const struct phial_record *record)
 	const struct phial_live *live = &record->live;
 
 	for (size_t i = 0; i < live->next_count; i++) {
-		const struct phial_release *has =
-			phial_live_find_release(record, live->next[i].name);
+		const struct phial_release *has = phial_live_find_sure(record, live->next[i].name);
 
 		if (!has || has->version != live->next[i].version) {
 			phial_log("container %s has %s version %" PRIu64 " now", record->container,
@@ -267,6 +266,36 @@ static void keep(struct phial_live *live, const struct phial_release *release, b
 	}
 }
 
+/* Is a file in `parts`? */
+static bool is_listed(const char *file)
+{
+	for (size_t i = 0; i < parts.count; i++) {
+		if (strcmp(parts.items[i].file, file) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * What the container has without the files in `parts`. One of them that may come back with a newer
+ * version is forgotten.
+ */
+static void list_what_stays(const struct phial_worker *worker, struct phial_record *record,
+			    const struct phial_live_grant *grant)
+{
+	for (size_t i = 0; i < record->release_count; i++) {
+		const struct phial_release *release = &record->releases[i];
+		bool is_gone = is_listed(release->file);
+
+		if (!is_gone || release->version == 0 ||
+		    (!release->is_unsure &&
+		     phial_live_judge(worker, record, release, grant).is_for_good)) {
+			keep(&record->live, release, is_gone);
+		}
+	}
+}
+
 /*
  * Take away what the container may not have any more, unless a newer version takes its place in
  * the rotation that follows. Returns whether there is anything.
@@ -292,18 +321,15 @@ bool phial_live_remove_what_must_go(struct phial_worker *worker, struct phial_re
 			live->is_urgent = true;
 			verdict.must_go = false;
 		}
-		if (verdict.must_go && phial_parts_carry(&parts, release->file, &err) == PHIAL_OK) {
+		if (verdict.must_go && !is_listed(release->file) &&
+		    phial_parts_carry(&parts, release->file, &err) == PHIAL_OK) {
 			audit_removal(worker, record, release, &verdict);
-		}
-		/* One that goes and may come back with a newer version is forgotten. */
-		if (!verdict.must_go || verdict.is_for_good) {
-			keep(live, release, verdict.must_go);
 		}
 	}
 	if (parts.count == 0) {
-		forget_next(live);
 		return false;
 	}
+	list_what_stays(worker, record, grant);
 	send_job(worker, record, PHIAL_LINK_REMOVE, PHIAL_LIVE_REMOVING);
 	return true;
 }
@@ -323,8 +349,7 @@ void phial_live_begin_rotation(struct phial_worker *worker, struct phial_record 
 		abort();
 	}
 	for (size_t i = 0; i < live->next_count; i++) {
-		const struct phial_release *has =
-			phial_live_find_release(record, live->next[i].name);
+		const struct phial_release *has = phial_live_find_sure(record, live->next[i].name);
 
 		if (!has || has->version != live->next[i].version) {
 			secrets[count++] = (struct phial_audit_secret){ live->next[i].name,
@@ -337,7 +362,9 @@ void phial_live_begin_rotation(struct phial_worker *worker, struct phial_record 
 						   .secret_count = count };
 
 	live->step = PHIAL_LIVE_AUDITING;
-	if (phial_audit_change(worker, &change, &live->audit_request, &err) != PHIAL_OK) {
+	if (count == 0) { /* nothing is given: only what is not known for sure is settled */
+		phial_live_rotate(worker, record);
+	} else if (phial_audit_change(worker, &change, &live->audit_request, &err) != PHIAL_OK) {
 		fail_step(record, err.text);
 	} else if (live->audit_request == 0) { /* nobody waits for the log here */
 		phial_live_rotate(worker, record);
@@ -389,7 +416,9 @@ void phial_live_rotate(struct phial_worker *worker, struct phial_record *record)
 		live->step = PHIAL_LIVE_IDLE;
 		live->is_dirty = true;
 		forget_next(live);
-	} else if (list_parts(worker, record, &grant, &err) != PHIAL_OK) {
+	} else if (list_parts(worker, record, &grant, &err) != PHIAL_OK ||
+		   phial_records_doubt(worker->records, record, live->next, live->next_count,
+				       &err) != PHIAL_OK) {
 		fail_step(record, err.text);
 	} else if (worker->start->options->is_user) {
 		if (phial_user_rotate(worker, record, &parts, &err) == PHIAL_OK) {

@@ -8,7 +8,8 @@
 
 #include "base/cleanup.h"
 
-#define DONE_SUFFIX "done"
+#define DONE_SUFFIX   "done"
+#define UNSURE_SUFFIX "unsure"
 /* Versions are milliseconds since 1970. */
 #define VERSION_MAX (UINT64_C(1) << 53)
 
@@ -95,9 +96,11 @@ static bool parse_release(struct phial_span word, struct phial_release *release)
 	} else if (!phial_span_copy(cut(&word, '='), release->file, sizeof(release->file)) ||
 		   !phial_parse_u64(cut(&word, '='), 0, INT64_MAX, &not_after) ||
 		   !phial_parse_u64(cut(&word, '='), 0, INT64_MAX, &created) ||
-		   !phial_parse_u64(word, 0, INT64_MAX, &read)) {
+		   !phial_parse_u64(cut(&word, '='), 0, INT64_MAX, &read) ||
+		   !(word.length == 0 || phial_span_is(word, UNSURE_SUFFIX))) {
 		return false;
 	}
+	release->is_unsure = word.length > 0;
 	release->not_after_s = (int64_t)not_after;
 	release->created_s = (int64_t)created;
 	release->read_ms = (int64_t)read;
@@ -131,9 +134,10 @@ void phial_releases_format(struct phial_text *line, const struct phial_release *
 			   size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		phial_text_add(line, " %s=%" PRIu64 "=%s=%" PRId64 "=%" PRId64 "=%" PRId64,
+		phial_text_add(line, " %s=%" PRIu64 "=%s=%" PRId64 "=%" PRId64 "=%" PRId64 "%s",
 			       releases[i].name, releases[i].version, releases[i].file,
-			       releases[i].not_after_s, releases[i].created_s, releases[i].read_ms);
+			       releases[i].not_after_s, releases[i].created_s, releases[i].read_ms,
+			       releases[i].is_unsure ? "=" UNSURE_SUFFIX : "");
 	}
 }
 

@@ -15,7 +15,7 @@ bool phial_record_door_is_noted(enum phial_door door);
 /* Write "start ..." of a record. What fails shows in line. */
 void phial_record_format(struct phial_text *line, const struct phial_record *record);
 
-/* Write " NAME=VERSION=FILE=NOT-AFTER=CREATED=READ" for each. */
+/* Write " NAME=VERSION=FILE=NOT-AFTER=CREATED=READ" for each, and "=unsure" behind one that is. */
 void phial_releases_format(struct phial_text *line, const struct phial_release *releases,
 			   size_t count);
 

@@ -235,8 +235,8 @@ static void compact_if_long(struct phial_records *records)
 }
 
 /* Append a line and make it durable. */
-static enum phial_status write_line(struct phial_records *records, const struct phial_text *line,
-				    struct phial_error *err)
+static enum phial_status append_line(struct phial_records *records, const struct phial_text *line,
+				     struct phial_error *err)
 {
 	enum phial_status status = PHIAL_OK;
 
@@ -250,6 +250,14 @@ static enum phial_status write_line(struct phial_records *records, const struct 
 		status = phial_journal_append(records->journal, line->bytes, err);
 	}
 	records->appended++;
+	return status;
+}
+
+static enum phial_status write_line(struct phial_records *records, const struct phial_text *line,
+				    struct phial_error *err)
+{
+	enum phial_status status = append_line(records, line, err);
+
 	return status == PHIAL_OK ? phial_journal_sync(records->journal, err) : status;
 }
 
@@ -282,6 +290,63 @@ enum phial_status phial_records_commit(struct phial_records *records, struct phi
 	}
 	record->is_committed = status == PHIAL_OK;
 	return status;
+}
+
+/* Has a container this very version, for sure or not? */
+static bool has_version(const struct phial_record *record, const struct phial_release *wanted)
+{
+	for (size_t i = 0; i < record->release_count; i++) {
+		const struct phial_release *has = &record->releases[i];
+
+		if (has->version == wanted->version && strcmp(has->name, wanted->name) == 0 &&
+		    strcmp(has->file, wanted->file) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Behind all others, so that who looks for a name finds what the container has for sure. */
+static enum phial_status add_unsure(struct phial_record *record, const struct phial_release *next,
+				    struct phial_error *err)
+{
+	struct phial_release *larger = reallocarray(record->releases, record->release_count + 1,
+						    sizeof(*record->releases));
+	char *name = strdup(next->name);
+
+	record->releases = larger ? larger : record->releases;
+	if (!larger || !name) {
+		free(name);
+		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "a container's record");
+	}
+	larger[record->release_count] = *next;
+	larger[record->release_count].name = name;
+	larger[record->release_count].is_unsure = true;
+	record->release_count++;
+	return PHIAL_OK;
+}
+
+enum phial_status phial_records_doubt(struct phial_records *records, struct phial_record *record,
+				      const struct phial_release *next, size_t count,
+				      struct phial_error *err)
+{
+	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
+
+	for (size_t i = 0; i < count; i++) {
+		enum phial_status status = PHIAL_OK;
+
+		if (next[i].version != 0 && !has_version(record, &next[i])) {
+			status = add_unsure(record, &next[i], err);
+		}
+		if (status != PHIAL_OK) {
+			return status;
+		}
+	}
+	phial_text_add(&line, "has %" PRIu64, record->number);
+	phial_releases_format(&line, record->releases, record->release_count);
+	enum phial_status status = append_line(records, &line, err);
+
+	return status == PHIAL_OK ? phial_journal_flush(records->journal, err) : status;
 }
 
 enum phial_status phial_records_replace(struct phial_records *records, struct phial_record *record,

@@ -44,6 +44,7 @@ struct phial_release {
 	int64_t not_after_s; /* seconds since 1970, 0: never */
 	int64_t created_s;   /* 0: not known */
 	int64_t read_ms;     /* since boot: when it was read and closed first; 0: not yet */
+	bool is_unsure;	     /* a job that gives it was begun; behind what it takes the place of */
 };
 
 /* Where a change of a container stands; see live.c. Not on disk. */
@@ -149,6 +150,16 @@ PHIAL_CHECKED enum phial_status phial_records_replace(struct phial_records *reco
 						      struct phial_record *record,
 						      struct phial_release *releases, size_t count,
 						      struct phial_error *err);
+
+/*
+ * A job that gives a container these releases is about to begin: note those that it does not have
+ * as unsure, until phial_records_replace() says what it has. Lives through the death of the agent,
+ * not of the host (no sync). Returns PHIAL_OK or PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_records_doubt(struct phial_records *records,
+						    struct phial_record *record,
+						    const struct phial_release *next, size_t count,
+						    struct phial_error *err);
 
 /* A container said that it is ready: note when, durably. Returns PHIAL_OK or PHIAL_SYSTEM. */
 PHIAL_CHECKED enum phial_status phial_records_ready(struct phial_records *records,

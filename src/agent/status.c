@@ -296,6 +296,9 @@ static void add_releases(struct phial_json *container, const struct phial_record
 			phial_json_add_string(gone, NULL, release->name);
 			continue;
 		}
+		if (release->is_unsure) {
+			continue; /* the job has not come to its end */
+		}
 		struct phial_json *object = phial_json_add_object(has, NULL);
 
 		phial_json_add_string(object, "name", release->name);

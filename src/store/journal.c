@@ -254,6 +254,12 @@ enum phial_status phial_journal_append(struct phial_journal *journal, const char
 	return journal->pending.length < PENDING_BYTES ? PHIAL_OK : write_pending(journal, err);
 }
 
+enum phial_status phial_journal_flush(struct phial_journal *journal, struct phial_error *err)
+{
+	return journal->has_failed ? refuse_after_failure(journal, err)
+				   : write_pending(journal, err);
+}
+
 enum phial_status phial_journal_sync(struct phial_journal *journal, struct phial_error *err)
 {
 	if (journal->has_failed) {

@@ -48,6 +48,13 @@ PHIAL_CHECKED enum phial_status phial_journal_append(struct phial_journal *journ
 						     const char *line, struct phial_error *err);
 
 /*
+ * Hand what was appended to the kernel, which keeps it when this process dies, but not when the host
+ * does. Returns PHIAL_OK; PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_journal_flush(struct phial_journal *journal,
+						    struct phial_error *err);
+
+/*
  * Write what was appended and make it durable, fdatasync(2). Returns PHIAL_OK or PHIAL_SYSTEM. A
  * failed append or sync makes every later call fail: what the file holds is then unknown until
  * phial_journal_rewrite() replaces it, or it is opened again.

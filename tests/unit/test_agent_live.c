@@ -411,6 +411,40 @@ static void test_the_end_of_a_release(void **state)
 			 NOW_MS);
 }
 
+/* --- a job whose end nobody saw ----------------------------------------------------------- */
+
+static void test_unsure_is_settled(void **state)
+{
+	struct fixture *f = *state;
+
+	/* web/db 50 was on its way when the worker died. */
+	load(f, "web/db", 50);
+	have(f, "web/db", 50);
+	f->record.releases[2].is_unsure = true;
+	assert_true(plan(f));
+	assert_int_equal(f->next_count, 2);
+	assert_int_equal(f->next[0].version, 50);
+	assert_false(f->next[0].is_unsure);
+	assert_null(phial_live_find_sure(&f->record, "web/new"));
+	assert_int_equal(phial_live_find_sure(&f->record, "web/db")->version, 5);
+	/* It is revoked before anybody knows: it must go, whether it came or not. */
+	forbid(f, 50, PHIAL_REVOKED_ALL, "");
+	assert_true(judge(f, 2).must_go);
+}
+
+/* One that the container may have got, and that the store does not have any more. */
+static void test_unsure_and_gone(void **state)
+{
+	struct fixture *f = *state;
+
+	have(f, "web/old", 7);
+	assert_false(plan(f));
+	f->record.releases[2].is_unsure = true;
+	assert_true(plan(f));
+	assert_int_equal(f->next_count, 2);
+	assert_null(phial_live_find_sure(&f->record, "web/old"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +463,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_keep_until_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_read_is_not_rotated, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_end_of_a_release, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unsure_is_settled, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unsure_and_gone, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

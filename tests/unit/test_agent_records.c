@@ -179,8 +179,8 @@ static void test_life(void **state)
 	start(records, 2, PHIAL_DOOR_HOOK, true);
 	start(records, 3, PHIAL_DOOR_HOOK, true);
 	assert_non_null(releases);
-	releases[0] = (struct phial_release){ strdup("web/db"), 8, "database", 90, 80, 70 };
-	releases[1] = (struct phial_release){ strdup("web/tls"), 0, "tls", 0, 0, 0 };
+	releases[0] = (struct phial_release){ strdup("web/db"), 8, "database", 90, 80, 70, false };
+	releases[1] = (struct phial_release){ strdup("web/tls"), 0, "tls", 0, 0, 0, false };
 	assert_int_equal(phial_records_replace(records, find(records, 2), releases, 2, NULL),
 			 PHIAL_OK);
 	phial_records_end(records, find(records, 3));
@@ -207,6 +207,39 @@ static void test_life(void **state)
 		assert_string_equal(record->target, "/run/my \\ secrets");
 		assert_null(phial_records_find(again, 3));
 	}
+}
+
+/* A job that was begun: the next agent knows that it does not know, until somebody does. */
+static void test_doubt(void **state)
+{
+	struct fixture *f = *state;
+	struct phial_records *records = open_records(f);
+	struct phial_release next[] = {
+		{ .name = (char[]){ "web/db" }, .version = 9, .file = "db" },
+		{ .name = (char[]){ "web/new" }, .version = 4, .file = "new", .not_after_s = 70 },
+		{ .name = (char[]){ "web/gone" }, .version = 0, .file = "gone" },
+	};
+
+	start(records, 1, PHIAL_DOOR_HOOK, true);
+	for (int twice = 0; twice < 2; twice++) {
+		assert_int_equal(phial_records_doubt(records, find(records, 1), next, 3, NULL),
+				 PHIAL_OK);
+	}
+	for (int round = 0; round < 2; round++) {
+		records = open_records(f);
+		const struct phial_record *record = find(records, 1);
+
+		assert_int_equal(record->release_count, 3);
+		assert_int_equal(record->releases[0].version, 3);
+		assert_false(record->releases[0].is_unsure);
+		assert_int_equal(record->releases[1].version, 9);
+		assert_true(record->releases[1].is_unsure);
+		assert_string_equal(record->releases[2].name, "web/new");
+		assert_int_equal(record->releases[2].not_after_s, 70);
+		assert_true(record->releases[2].is_unsure);
+	}
+	assert_int_equal(phial_records_replace(records, find(records, 1), NULL, 0, NULL), PHIAL_OK);
+	assert_int_equal(find(open_records(f), 1)->release_count, 0);
 }
 
 /* A file of the agent before this one: versions without a file name, words without the newer ones. */
@@ -240,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_life, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_doubt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_older_agents, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_doors_and_ends, setup, teardown),
 	};
