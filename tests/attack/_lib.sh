@@ -142,12 +142,13 @@ inject() {
 injector_is_on_or_gone() { grep -q attached "$WORK/fault.out" || is_gone "$INJECTOR"; }
 
 # inject_child CALLER OPTION...: the same on the process that `CALLER` prints, as soon as there is
-# one that does not end just now
+# one that does not end just now; it is $INJECTED
 inject_child() {
 	local caller=$1 pid tries
 	shift
 	for ((tries = 0; tries < 50; tries++)); do
 		pid=$($caller)
+		INJECTED=$pid
 		[ -z "$pid" ] || ! inject "$@" -p "$pid" || return 0
 		sleep 0.1
 	done
