@@ -144,7 +144,7 @@ static bool tell_container(const struct phial_worker *worker, const struct phial
 	if (record && !is_done) {
 		phial_json_add_string(object, "why",
 				      !record->is_committed ? "it is being started"
-				      : !record->is_held    ? "an earlier agent started it: stop it"
+				      : !record->is_held    ? "it is not re-attached: stop it"
 				      : record->live.problem[0] != '\0' ? record->live.problem
 									: "under way");
 	}

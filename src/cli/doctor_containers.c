@@ -115,6 +115,19 @@ static void check_owner(struct phial_doctor *doctor, const struct phial_json *co
 	}
 }
 
+/* After a restart of the agent: nothing changes in a container that it does not hold. */
+static void check_held(struct phial_doctor *doctor, const struct phial_json *container,
+		       const char *id)
+{
+	if (strcmp(phial_cli_text_of(container, "state", ""), "running, not re-attached") == 0) {
+		phial_doctor_add(
+			doctor, id, PHIAL_CHECK_WARN,
+			"restart the container: until then its secrets stay as they are",
+			"it runs since before the agent, which cannot reach its secrets: %s",
+			phial_cli_text_of(container, "problem", "?"));
+	}
+}
+
 static void check_container(struct phial_doctor *doctor, const struct phial_json *container)
 {
 	char short_id[PHIAL_CLI_ID_BYTES];
@@ -124,6 +137,7 @@ static void check_container(struct phial_doctor *doctor, const struct phial_json
 	(void)snprintf(id, sizeof(id), "container.%s", short_id);
 	check_grade(doctor, container, id);
 	check_owner(doctor, container, id);
+	check_held(doctor, container, id);
 }
 
 /* --- containers that phial was not asked for --------------------------------------------------- */

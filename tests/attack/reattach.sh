@@ -92,6 +92,8 @@ test_hostile_containers() {
 		"F-02 nor into the container's own tmpfs"
 	like "$("$PHIAL" status --run-dir "$RUN_DIR")" "another filesystem is mounted" \
 		"F-02 phial status says so"
+	like "$("$PHIAL" doctor --run-dir "$RUN_DIR" 2>&1)" "cannot reach its secrets: another filesystem" \
+		"F-02 phial doctor, too"
 	# It may come to its senses.
 	nsenter -t "${PIDS["a tmpfs over it"]}" -m umount /run/secrets
 	reload

@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: ISC
 # An agent that comes after a killed, stopped or replaced one holds the containers that still run:
 # secrets rotate in them again and are wiped at their end; what ended meanwhile is forgotten.
@@ -37,7 +38,7 @@ rotates() {
 	put web/db
 	FIRST=$VALUE
 	within 15 has "$1" "$FIRST"
-	is "$(sees "$1")" "$(sha "$FIRST")" "${@:2}: a new value arrives"
+	is "$(sees "$1")" "$(sha "$FIRST")" "${*:2}: a new value arrives"
 }
 
 # wiped PID DESCRIPTION...: the container $CONTAINER ends; who has its file open sees zeros, and the
