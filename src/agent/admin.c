@@ -224,6 +224,7 @@ static int64_t end_overrides(struct phial_worker *worker, int64_t now_ms)
 			due_ms = entry->override_until_ms;
 		}
 	}
+	phial_index_prune(&worker->index);
 	return due_ms;
 }
 

@@ -51,6 +51,7 @@ void phial_admin_lift(struct phial_worker *worker, struct phial_entry *entry, co
 	phial_keep_drop_keys(worker, entry->aside.loaded.serials, entry->aside.loaded.serial_count);
 	phial_loaded_clear(&entry->aside.loaded);
 	entry->override_until_ms = 0;
+	worker->override_due_ms = 0; /* the entry is looked at in the next turn */
 	phial_revocations_set_override(worker->revocations, entry->name, 0);
 	if (why) {
 		phial_log("the override of %s is over: %s; %s", entry->name, why,

@@ -154,6 +154,24 @@ struct phial_entry *phial_index_add(struct phial_index *index, const char *name)
 	return entry;
 }
 
+void phial_index_prune(struct phial_index *index)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < index->count; i++) {
+		struct phial_entry *entry = &index->entries[i];
+
+		if (entry->is_missing && entry->status == PHIAL_NOT_FOUND &&
+		    entry->override_until_ms == 0 && !phial_loaded_exists(&entry->loaded)) {
+			clear_entry(entry);
+		} else {
+			index->entries[kept++] = *entry;
+		}
+	}
+	index->count = kept;
+	gather_names(index);
+}
+
 bool phial_entry_is_foreign(const struct phial_entry *entry)
 {
 	return entry->status == PHIAL_NOT_RECIPIENT && !phial_loaded_exists(&entry->loaded);

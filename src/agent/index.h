@@ -88,6 +88,9 @@ struct phial_entry *phial_index_find(const struct phial_index *index, const char
  */
 struct phial_entry *phial_index_add(struct phial_index *index, const char *name);
 
+/* Forget entries that hold nothing and that the store does not have: what overrides leave. */
+void phial_index_prune(struct phial_index *index);
+
 /*
  * Swap what the store says of an entry with its override: to look at the one that is aside, and
  * again to be as before.

@@ -199,8 +199,23 @@ static const char *without_name(const char *text, const char *name)
 		       : text;
 }
 
+/* What to do about a file, where its fault alone does not say it. */
+static const char *next_step(enum phial_status status)
+{
+	switch ((int)status) {
+	case PHIAL_MALFORMED:
+	case PHIAL_TAMPERED:
+		return "; get the file again from where the store is kept, or seal it anew";
+	case PHIAL_UNTRUSTED:
+		return "; let one seal it who may, or an admin change .phial/signers";
+	default:
+		return "";
+	}
+}
+
 static void load_stored(struct load *load, struct phial_entry *entry)
 {
+	char text[PHIAL_ERROR_TEXT_BYTES + 128];
 	struct phial_error err = { .status = PHIAL_OK };
 
 	entry->file_version = 0; /* of a file that cannot be read, too */
@@ -211,7 +226,9 @@ static void load_stored(struct load *load, struct phial_entry *entry)
 	if (status == PHIAL_OK) {
 		status = load_file(load, entry, &err);
 	}
-	const char *reason = status == PHIAL_OK ? NULL : without_name(err.text, entry->name);
+	(void)snprintf(text, sizeof(text), "%s%s", without_name(err.text, entry->name),
+		       next_step(status));
+	const char *reason = status == PHIAL_OK ? NULL : text;
 	bool is_known = status == entry->status &&
 			(!reason || (entry->reason && !strcmp(entry->reason, reason)));
 

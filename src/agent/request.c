@@ -97,7 +97,7 @@ static enum phial_status list_parts(const struct phial_worker *worker, struct ph
 					     client->record->container)) {
 			return phial_fail(
 				err, PHIAL_GONE, 0,
-				"%s changed or was revoked meanwhile; start the container "
+				"%s changed in the store or was revoked meanwhile; start the container "
 				"again",
 				file->secret);
 		}

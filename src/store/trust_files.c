@@ -97,8 +97,10 @@ static enum phial_status verify(const char *file, const uint8_t *bytes, size_t l
 		}
 	}
 	return phial_fail(err, PHIAL_UNTRUSTED, 0,
-			  ".phial/%s is not signed by any of the %zu pinned admin keys", file,
-			  pins->count);
+			  ".phial/%s is not signed by any of the %zu pinned admin keys; if its "
+			  "admin is to be trusted, pin the key: \"phial join --trust RW...\", on a "
+			  "host \"phial setup --trust RW...\"",
+			  file, pins->count);
 }
 
 /* Read a file and its signature, and verify. PHIAL_NOT_FOUND: neither of them is there. */
@@ -132,8 +134,11 @@ static enum phial_status read_signed(int store_fd, const char *file, const struc
 		return status;
 	}
 	if (file_status == PHIAL_NOT_FOUND) {
-		return phial_fail(err, PHIAL_TAMPERED, 0,
-				  "%s is missing, but its signature is there", path);
+		return phial_fail(
+			err, PHIAL_TAMPERED, 0,
+			"%s is missing, but its signature is there; get the file again from "
+			"where the store is kept",
+			path);
 	}
 	status = verify(file, bytes, length, (const char *)signature, signature_length, pins, err);
 	if (status != PHIAL_OK) {

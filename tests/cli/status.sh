@@ -32,6 +32,20 @@ unlike "$OUTPUT" "of web/a" "... without values"
 rm web/c.sealed
 exits 0 "reload" phial reload --run-dir "$RUN_DIR"
 like "$OUTPUT" "3 loaded, 0 refused" "... says what is loaded now"
+cp -r "$STORE" "$WORK/backup"
+for name in web/a web/b db/x; do
+	feed "newer $name" phial seal $name >/dev/null
+done
+phial reload --run-dir "$RUN_DIR" >/dev/null
+cp -r "$WORK/backup/." "$STORE"
+phial reload --run-dir "$RUN_DIR" >/dev/null
+phial reload --run-dir "$RUN_DIR" >/dev/null
+is "$(grep -c "the store is older than what this host has seen: 3 secrets refused, e.g. db/x: .*git pull" \
+	"$WORK/agent.log")" 1 "S-04 a store that was set back: the log says so once"
+is "$(grep -c "refused .*is older than" "$WORK/agent.log")" 0 "... and not for each secret"
+exits 0 "... status" phial status --run-dir "$RUN_DIR"
+like "$OUTPUT" "^WARNING: +the store is older .*phial revert db/x --to [0-9]+" "... says what to do"
+like "$OUTPUT" "^  web/a: refused .*is older than .*phial revert web/a --to" "... and has the details"
 mkdir -m 755 "$WORK/bin" && install -m 755 "$PHIAL" "$WORK/bin/phial"
 exits 15 "status by an ordinary user" run_as 65534 "$WORK/bin/phial" status --run-dir "$RUN_DIR"
 like "$OUTPUT" "only root may ask" "... says why"

@@ -51,7 +51,7 @@ test_late() {
 	within 90 file_is_gone db
 	check "its time is over: the file is gone" file_is_gone db
 	within_log "the override of late/db is over: its time is over" "... the log says so"
-	is "$(of late/db 'x["in_keyring"]')" "[False]" "... and the key"
+	is "$(of late/db 'x["in_keyring"]')" "[]" "... and the key"
 	sweep "nothing of it is left" "$LATE"
 	runtime_stop runc "$LATE_CONTAINER"
 }
@@ -114,6 +114,9 @@ test_without_store() {
 	within 10 file_is_gone extra
 	check "$runtime: and its file goes" file_is_gone extra
 	check "... and no other" hash_is db "$(sha "$STORED")"
+	bundle --grant web -- echo STARTED
+	run
+	like "$OUTPUT" STARTED "... and the workload starts as before"
 	mv "$STORE/web/db.sealed" "$WORK/kept"
 	echo broken >"$STORE/web/db.sealed"
 	"$PHIAL" reload --run-dir "$RUN_DIR" >/dev/null
