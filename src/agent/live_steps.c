@@ -35,9 +35,11 @@ void phial_live_watch_reads(const struct phial_worker *worker, struct phial_reco
 	if (life->keep != PHIAL_KEEP_UNTIL_READ || record->live.is_watched) {
 		return;
 	}
-	record->live.is_watched = true;
-	if (phial_link_call(worker->start->call_fd, PHIAL_LINK_WATCH_READS, &call, sizeof(call),
-			    NULL, &answer, &err) != PHIAL_OK) {
+	/* If it fails, it is tried again at the next look. */
+	record->live.is_watched =
+		phial_link_call(worker->start->call_fd, PHIAL_LINK_WATCH_READS, &call, sizeof(call),
+				NULL, &answer, &err) == PHIAL_OK;
+	if (!record->live.is_watched) {
 		phial_log("container %s: nobody can tell when its files are read: %s",
 			  record->container, err.text);
 	}

@@ -336,6 +336,7 @@ void containers_on_filler(struct supervisor *supervisor, struct filler *filler)
 		remove_container(supervisor, container);
 	} else {
 		result.number = container->number;
+		reads_follow(supervisor, container);
 		supervisor_send_event(supervisor, PHIAL_LINK_FILLED, &result, sizeof(result));
 		if (container->must_wipe) {
 			wipe(supervisor, container);

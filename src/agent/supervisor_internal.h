@@ -210,6 +210,8 @@ void reattachers_on_result(struct supervisor *supervisor, struct reattacher *rea
 PHIAL_CHECKED enum phial_status reads_watch(struct supervisor *supervisor, uint64_t number,
 					    struct phial_error *err);
 void reads_on_event(struct supervisor *supervisor);
+/* A job on its mount is done: if it was watched, its new generation is from now on. */
+void reads_follow(struct supervisor *supervisor, const struct container *container);
 
 /*
  * supervisor_mounters.c: start a mounter for the process of a pidfd. ret_fd: the worker's end of its

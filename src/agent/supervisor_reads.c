@@ -38,24 +38,30 @@ enum phial_status reads_watch(struct supervisor *supervisor, uint64_t number,
 	return status;
 }
 
+/* Not left to the worker, which may be busy: what is read until then would not be seen. */
+void reads_follow(struct supervisor *supervisor, const struct container *container)
+{
+	struct phial_error err;
+
+	if (!phial_reads_holds(&supervisor->reads, container->number) || container->has_exited ||
+	    container->must_wipe) {
+		return;
+	}
+	if (phial_reads_watch(&supervisor->reads, container->number, container->mount_fd,
+			      tell_worker, supervisor, &err) != PHIAL_OK) {
+		phial_log("container %llu: what is read of its files is not known: %s",
+			  (unsigned long long)container->number, err.text);
+	}
+}
+
 /*
  * Events that inotify had no room for. To take every file for read would let one container end
  * another's secrets, to take none would leave a read one for good: the kernel is asked for each.
  */
 static void find_lost(struct supervisor *supervisor)
 {
-	struct phial_error err;
-
 	for (const struct container *c = supervisor->containers; c; c = c->next) {
-		if (!phial_reads_holds(&supervisor->reads, c->number) || c->has_exited ||
-		    c->must_wipe) {
-			continue;
-		}
-		if (phial_reads_watch(&supervisor->reads, c->number, c->mount_fd, tell_worker,
-				      supervisor, &err) != PHIAL_OK) {
-			phial_log("container %llu: what was read of its files is not known: %s",
-				  (unsigned long long)c->number, err.text);
-		}
+		reads_follow(supervisor, c);
 	}
 }
 
