@@ -218,7 +218,7 @@ bool phial_worker_find_namespace(const struct phial_worker *worker,
  */
 void phial_worker_load(struct phial_worker *worker, int store_fd, int trust_fd);
 
-/* load.c: make sure that each workload that has a secret has its directory for grants. */
+/* workloads.c: make sure that each workload that has a secret has its directory for grants. */
 void phial_worker_ensure_workloads(struct phial_worker *worker);
 
 /* load.c: the host's key out of the ring. ret_identities: freed by the caller. */
