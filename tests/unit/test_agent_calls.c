@@ -83,7 +83,7 @@ static enum phial_status ask(struct fixture *fixture, uint32_t type, const void 
 
 static void C12_nonsense_is_refused(void **state)
 {
-	static const uint8_t record[1024];
+	static const uint8_t record[8192];
 	static const struct {
 		uint32_t type;
 		size_t length;
