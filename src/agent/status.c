@@ -158,13 +158,11 @@ static void add_expiry(struct phial_json *secret, const struct phial_worker *wor
 {
 	int64_t first_s = phial_expiry_first_s(entry);
 
-	add_time(secret, "expires", first_s);
 	if (first_s == 0) {
-		phial_json_add_null(secret, "expires_in_s");
-	} else {
-		phial_json_add_integer(secret, "expires_in_s",
-				       first_s - phial_worker_now_s(worker));
+		return; /* as most do: a store may have thousands */
 	}
+	add_time(secret, "expires", first_s);
+	phial_json_add_integer(secret, "expires_in_s", first_s - phial_worker_now_s(worker));
 	phial_json_add_bool(secret, "warn", phial_expiry_must_warn(worker, entry));
 }
 

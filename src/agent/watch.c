@@ -73,6 +73,16 @@ void phial_watch_open(struct phial_watch *watch)
 	}
 }
 
+void phial_watch_close(struct phial_watch *watch)
+{
+	phial_close_fd(&watch->fd);
+	phial_close_fd(&watch->root_fd);
+	free(watch->wds);
+	free(watch->old_wds);
+	watch->wds = NULL;
+	watch->old_wds = NULL;
+}
+
 /* --- which directories ------------------------------------------------------------------------ */
 
 static bool make_room(struct phial_watch *watch)

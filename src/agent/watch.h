@@ -33,6 +33,9 @@ struct phial_watch {
 /* Prepare it: nothing is watched. What fails is watch->problem. */
 void phial_watch_open(struct phial_watch *watch);
 
+/* Free what it holds and close its descriptors. */
+void phial_watch_close(struct phial_watch *watch);
+
 /*
  * The store is about to be read: forget what has changed, and watch its first directories. store_fd:
  * of its top directory, not kept; -1: there is none. Does not block.

@@ -9,8 +9,9 @@
 
 #include <phial/error.h>
 
-/* The most values in one document: an OCI config has some thousands. */
-#define PHIAL_JSON_MAX_VALUES 65536
+/* The most values in one document: an OCI config has some thousands, the status of an agent with
+ * 10,000 secrets ten for each. */
+#define PHIAL_JSON_MAX_VALUES 262144
 
 /* What is known of one value. */
 struct phial_json_place {
