@@ -444,7 +444,8 @@ static enum container_state find_container(const struct phial_worker *worker,
 			*ret_record = r;
 			return CONTAINER_DONE;
 		}
-		if (r->is_held) {
+		/* A start that an agent's death broke off is taken back, and then wiped. */
+		if (r->is_held || r->reattach.step != PHIAL_REATTACH_NONE) {
 			return CONTAINER_BUSY;
 		}
 	}

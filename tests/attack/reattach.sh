@@ -286,10 +286,31 @@ test_killed_while_re_attaching() {
 	check "F-02 all are forgotten" within 15 no_containers
 }
 
+# phial-init asks the next agent for what this one could not finish; what that left is in the way.
+test_init_broken_off() {
+	local round
+	for round in 1 2 3 4 5; do
+		B=$WORK/bundle$((BUNDLES++))
+		busybox_bundle "$B" --run-dir "$RUN_DIR" --target /run/phial --grant web \
+			--dir /run/secrets --file "$INIT:/phial-init" -- /phial-init -- sleep 600
+		start_container || return
+		sleep "0.0$((RANDOM % 90 + 10))"
+		stop_agent KILL
+		start_agent || bail "the next agent does not start"
+		within 20 has "$CONTAINER_PID" "$VALUE"
+		is "$(sees "$CONTAINER_PID")" "$(sha "$VALUE")" \
+			"F-02 phial-init gets its secrets, whichever agent began with them"
+		held "$CONTAINER_PID" "F-02 ... and the agent holds them"
+		runtime_stop "$runtime" "$CONTAINER"
+		within 15 no_containers
+	done
+}
+
 test_hostile_containers
 test_reused_pid
 test_same_id
 test_killed_while_re_attaching
+test_init_broken_off
 test_forged_records
 is "$(host_mounts)" "" "no mount is left on the host"
 stop_agent
