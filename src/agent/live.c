@@ -187,17 +187,18 @@ static void look_at(struct phial_worker *worker, struct phial_record *record,
 	}
 	bool is_graced = live->grace_until_ms > now_ms && !live->is_urgent;
 
+	/* First, and not by the rotation: the worker of a user's agent could not overwrite it. */
+	if (live->grace_until_ms != 0 && !is_graced) {
+		phial_live_wipe_old(worker, record);
+		return;
+	}
 	if (!grant->is_good) {
 		(void)snprintf(live->problem, sizeof(live->problem), "%s", grant->problem);
 	} else if (!is_graced &&
 		   phial_live_list_next(worker, record, grant, &live->next, &live->next_count)) {
-		phial_live_begin_rotation(worker, record); /* the old generation goes with it */
-		return;
+		phial_live_begin_rotation(worker, record);
 	} else {
 		live->problem[0] = '\0';
-	}
-	if (live->grace_until_ms != 0 && !is_graced) {
-		phial_live_wipe_old(worker, record);
 	}
 }
 

@@ -427,6 +427,8 @@ void phial_live_rotate(struct phial_worker *worker, struct phial_record *record)
 			send_job(worker, record, PHIAL_LINK_GIVE_NEXT, PHIAL_LIVE_ROTATING);
 		} else {
 			fail_step(record, err.text);
+			/* What stands in its way may be another's: the filler wipes it first. */
+			live->grace_until_ms = phial_worker_clock_ms();
 		}
 	} else {
 		send_job(worker, record, PHIAL_LINK_ROTATE, PHIAL_LIVE_ROTATING);

@@ -53,11 +53,18 @@ static enum phial_status overwrite(int dir_fd, const char *name, struct phial_er
 	return PHIAL_OK;
 }
 
-/* Wipe and unlink one file, or whatever is there by its name. */
+/*
+ * Wipe and unlink one file, or whatever is there by its name. What the caller may not overwrite
+ * stays for one who may: unlinked, its bytes would live on with whoever holds it open.
+ */
 static enum phial_status wipe_file(int dir_fd, const char *name, struct phial_error *err)
 {
-	enum phial_status status = overwrite(dir_fd, name, err);
+	struct phial_error own;
+	enum phial_status status = overwrite(dir_fd, name, err ? err : &own);
 
+	if (status != PHIAL_OK && (err ? err : &own)->os_error == EACCES) {
+		return status;
+	}
 	if (unlinkat(dir_fd, name, 0) != 0 && errno != ENOENT) {
 		return phial_generation_fail(err, "unlink", name);
 	}
