@@ -302,6 +302,9 @@ enum phial_status phial_container_find_owner(pid_t pid, const char *target,
 	while (!is_found && (entry = readdir(folder)) != NULL) {
 		struct stat status;
 
+		if (entry->d_name[0] == '.') { /* the counter of generations, which all may read */
+			continue;
+		}
 		is_found =
 			fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
 			S_ISREG(status.st_mode);

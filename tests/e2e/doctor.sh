@@ -25,6 +25,7 @@ graded() {
 	shift 3
 	bundle "$@" -- sleep 600
 	start_container || return
+	within 10 grep -qx sleep "/proc/$CONTAINER_PID/comm" # before that it has no filter yet
 	is "$(grade)" "['$want']" "$runtime: $description: $want"
 	like "$(reasons)" "$reason" "$runtime: ... and why"
 	runtime_stop "$runtime" "$CONTAINER"
