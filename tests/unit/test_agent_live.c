@@ -3,7 +3,7 @@
  * What a running container is to have: each reason for a change, and for none. The rest of the
  * agent is a store in memory.
  */
-/* link: -Wl,--wrap=phial_worker_now_s -Wl,--wrap=phial_worker_clock_ms */
+/* link: -Wl,--wrap=phial_worker_now_s -Wl,--wrap=phial_worker_clock_ms -Wl,--wrap=phial_clock_boot_ms */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,6 +31,13 @@ int64_t __wrap_phial_worker_now_s(const struct phial_worker *worker)
 {
 	(void)worker;
 	return now_s;
+}
+
+int64_t __wrap_phial_clock_boot_ms(const struct phial_clock *clock, int64_t seconds);
+int64_t __wrap_phial_clock_boot_ms(const struct phial_clock *clock, int64_t seconds)
+{
+	(void)clock;
+	return now_ms + (seconds - now_s) * 1000;
 }
 
 int64_t __wrap_phial_worker_clock_ms(void);
