@@ -397,26 +397,26 @@ static int64_t sooner(int64_t a_ms, int64_t b_ms)
 	return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
 }
 
-/* Returns at which boot time, in milliseconds, there will be more to do, or -1. */
+/* May close clients. Returns at which boot time, in milliseconds, there will be more to do, or -1. */
 static int64_t run_what_is_due(struct phial_worker *worker)
 {
 	if (phial_clock_look(&worker->clock)) {
 		phial_expiry_find_lost_keys(worker);
 		phial_expiry_review(worker);
 	}
-	int64_t due_ms = sooner(read_store_if_due(worker), phial_expiry_run(worker));
+	int64_t due_ms = sooner(phial_admin_run(worker), read_store_if_due(worker));
 
-	due_ms = sooner(due_ms, phial_live_run(worker));
-	return sooner(due_ms, phial_reattach_run(worker));
+	due_ms = sooner(due_ms, phial_expiry_run(worker));
+	due_ms = sooner(due_ms, phial_reattach_run(worker));
+	/* Last: those before it change what containers may have. */
+	return sooner(due_ms, phial_live_run(worker));
 }
 
 /* Fill the poll set; slots of no interest get -1. Returns the time to the next deadline. */
 static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SLOT_COUNT])
 {
-	const int64_t admin_ms =
-		phial_admin_run(worker); /* closes clients: before they are listed */
 	int64_t now_ms = phial_worker_clock_ms();
-	int64_t wait_ms = admin_ms < 0 ? -1 : admin_ms > now_ms ? admin_ms - now_ms : 0;
+	int64_t wait_ms = -1;
 
 	for (size_t i = 0; i < PHIAL_COUNT(worker->clients); i++) {
 		const struct phial_client *client = &worker->clients[i];
