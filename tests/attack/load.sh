@@ -127,7 +127,7 @@ test_init_door() {
 	time_of ask_once
 	before=$TOOK
 	no_complaints "phial-init has its secrets"
-	for mode in silent loris deaf; do
+	for mode in silent loris deaf ready; do
 		B=$WORK/flood-$mode
 		busybox_bundle "$B" --user 1000 --file "$PROBE:/probe" \
 			--mount "$RUN_DIR/workload/web:/run/phial:ro" -- \

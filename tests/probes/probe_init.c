@@ -12,6 +12,7 @@
  *	probe_init [-s SOCKET] silent		connects and says nothing, as often as it can, for good
  *	probe_init [-s SOCKET] loris		sends what is too short, one byte at a time, for good
  *	probe_init [-s SOCKET] deaf		asks and never reads, as often as it can, for good
+ *	probe_init [-s SOCKET] ready		says READY and never reads, as often as it can, for good
  */
 #include <errno.h>
 #include <signal.h>
@@ -30,6 +31,7 @@
 
 #define MAGIC	   UINT32_C(0x314c4850)
 #define TYPE_ASK   UINT32_C(256)
+#define TYPE_READY UINT32_C(258)
 #define WAIT_TRIES 400
 #define HELD_MAX   900
 #define NOT_NOW	   99
@@ -132,7 +134,7 @@ static int hear(int fd)
 
 static int ask_with(pid_t pid)
 {
-	const struct ask ask = make_ask();
+	struct ask ask = make_ask();
 	int fd = dial();
 
 	if (fd < 0) {
@@ -190,7 +192,7 @@ static int send_garbage(void)
 
 static int pass_on(void)
 {
-	const struct ask ask = make_ask();
+	struct ask ask = make_ask();
 	int fd = dial();
 	pid_t connector = getpid();
 
@@ -212,7 +214,7 @@ static int leave(int times)
 		pid_t child = fork();
 
 		if (child == 0) {
-			const struct ask ask = make_ask();
+			struct ask ask = make_ask();
 			int fd = dial();
 
 			(void)send_bytes(fd, &ask, sizeof(ask), getpid());
@@ -246,7 +248,7 @@ static void flood(const void *bytes, size_t length)
 
 int main(int argc, char **argv)
 {
-	const struct ask ask = make_ask();
+	struct ask ask = make_ask();
 
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 3 && strcmp(argv[1], "-s") == 0) {
@@ -281,6 +283,12 @@ int main(int argc, char **argv)
 		flood("P", 1);
 	}
 	if (strcmp(mode, "deaf") == 0) {
+		flood(&ask, sizeof(ask));
+	}
+	if (strcmp(mode, "ready") == 0) {
+		ask.type = TYPE_READY; /* of the same length, with nothing but the version */
+		ask.uid = 0;
+		ask.gid = 0;
 		flood(&ask, sizeof(ask));
 	}
 	fprintf(stderr, "probe_init: see its source\n");
