@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 # Whoever is killed, and when: what a container has seen stands in the audit log, and the log is whole
-# (F-01, F-02 for the log). suite-timeout: 180
+# (F-01, F-02 for the log). suite-timeout: 240
 # shellcheck source=_lib.sh
 . "$(dirname "$0")/_lib.sh"
 need_root
@@ -73,7 +73,7 @@ kill_child() {
 
 kill_supervisor() {
 	local n killed=0
-	for ((n = 1; n < CALLS_MAX; n += 5)); do
+	for ((n = 1; n < CALLS_MAX; n += 6)); do
 		inject -k -n $n -p "$AGENT_PID" || bail "the agent is gone"
 		start_one "supervisor killed at call $n"
 		was_hit || break
@@ -95,7 +95,7 @@ SEEN+=(still-none)
 is "$(missing)" "still-none" "... as one is not that was never started"
 SEEN=("${SEEN[@]:0:1}")
 kill_child auditor 1
-kill_child worker 4
+kill_child worker 6
 kill_supervisor
 stop_agent
 finish
