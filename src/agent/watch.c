@@ -49,7 +49,7 @@ static int64_t boot_ms(void)
 	return phial_clock_read().boot_ms;
 }
 
-/* The first problem is the one that is shown, and logged when it is new. */
+/* The first problem is the one that is shown. */
 static void note_problem(struct phial_watch *watch, const struct phial_error *err)
 {
 	if (watch->problem[0] == '\0') {
@@ -69,7 +69,6 @@ void phial_watch_open(struct phial_watch *watch)
 				 errno == EMFILE ? "sysctl fs.inotify.max_user_instances"
 						 : "inotify");
 		note_problem(watch, &err);
-		phial_log("%s; \"phial reload\" reads it", err.text);
 	}
 }
 
@@ -232,6 +231,10 @@ void phial_watch_end(struct phial_watch *watch, bool has_news)
 		qsort(watch->wds, watch->count, sizeof(*watch->wds), compare);
 	}
 	drop_old(watch);
+	if (watch->problem[0] != '\0' && !watch->is_told) {
+		phial_log("%s; \"phial reload\" reads it", watch->problem);
+	}
+	watch->is_told = watch->problem[0] != '\0';
 	if (has_news || !watch->has_asked) {
 		watch->pause_ms = 0;
 	} else if (watch->pause_ms == 0) {

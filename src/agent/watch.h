@@ -22,6 +22,7 @@ struct phial_watch {
 	int *old_wds; /* those of the reading before, while the store is read; owned */
 	size_t old_count;
 	char problem[PHIAL_ERROR_TEXT_BYTES]; /* empty: all of it is watched */
+	bool is_told;			      /* the log has it */
 	int64_t first_ms;      /* boot time of the first change that was not read yet, or -1 */
 	int64_t last_ms;       /* of the last one */
 	int64_t began_ms;      /* of the reading at hand, or the last */

@@ -198,6 +198,8 @@ test_no_watch() {
 	inject -E 28 -o 254 -p "$(worker)" || bail "cannot trace the worker"
 	check "no room for watches (ENOSPC of inotify_add_watch): phial reload works" reload
 	was_hit
+	check "the log says that the store is not watched" \
+		grep -q 'max_user_watches.*; "phial reload" reads it' "$WORK/agent.log"
 	is "$(status_of 's["store"]["watched"]')" False "status says that the store is not watched"
 	like "$(status_of 's["store"]["not_watched"]')" "max_user_watches" "and why"
 	like "$("$PHIAL" status --run-dir "$RUN_DIR")" "not watched.*max_user_watches.*phial reload" \
