@@ -39,19 +39,21 @@ static void say(const char *line)
 
 /*
  * What we hold open, others cannot unmount or see the end of. Only what the command is to get once
- * more when it is started again stays.
+ * more when it is started again stays; and where seccomp forbids close_range(2), everything.
  */
-static enum phial_status let_go(const struct phial_init_job *job, struct phial_error *err)
+static void let_go(const struct phial_init_job *job)
 {
 	const int own[] = { job->watch.signals_fd, job->watch.rotation_fd, job->watch.ready_fd };
+	enum phial_status ignored;
 
 	if (job->options->on_rotation == PHIAL_INIT_ROTATION_RESTART) {
-		return PHIAL_OK;
+		return;
 	}
+	ignored = phial_keep_descriptors(own, PHIAL_COUNT(own), NULL);
+	(void)ignored;
 	if (chdir("/") != 0) {
-		errno = 0; /* then it stays busy */
+		return; /* then it stays busy */
 	}
-	return phial_keep_descriptors(own, PHIAL_COUNT(own), err);
 }
 
 /*
@@ -293,7 +295,7 @@ enum phial_status phial_init_supervise(struct phial_init_job *job, int *ret_code
 	enum phial_status status = start(job, &child, err);
 
 	if (status == PHIAL_OK) {
-		status = let_go(job, err);
+		let_go(job);
 	}
 	while (status == PHIAL_OK) {
 		wait_and_pass_on(&job->watch, &child);

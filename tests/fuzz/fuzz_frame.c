@@ -99,6 +99,10 @@ static void fuzz_init_ask(const uint8_t *data, size_t size, struct phial_error *
 		must(size == sizeof(ask) && ask.version == PHIAL_INIT_VERSION &&
 		     ask.uid != UINT32_MAX && ask.gid != UINT32_MAX);
 	}
+	/* Of the same size, and as short: no need for a corpus of its own. */
+	if (phial_init_decode_ready(data, size, err) == PHIAL_OK) {
+		must(size == sizeof(struct phial_init_ready));
+	}
 }
 
 static void fuzz_init_answer(const uint8_t *data, size_t size, struct phial_error *err)
