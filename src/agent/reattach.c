@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Which records are to be held again, in which order, and what is said of those that cannot be.
- * Believes a record nothing: process and filesystem are the supervisor's to see.
+ * Believes nothing of a record: process and filesystem are the supervisor's to see.
  */
 #include "agent/reattach.h"
 
