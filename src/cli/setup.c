@@ -436,6 +436,7 @@ static enum phial_status take_back(struct job *job, struct phial_error *err)
 	static const char *const secrets[] = { IDENTITY_FILE,
 					       STATE_FOLDER "/marks",
 					       STATE_FOLDER "/revocations",
+					       STATE_FOLDER "/clock",
 					       STATE_FOLDER "/containers",
 					       STATE_FOLDER,
 					       BOOT_FOLDER,

@@ -75,7 +75,7 @@ check "takes the hook file" test ! -e "$hooks"
 check "... the configuration" test ! -e "$IMAGE/etc/phial"
 check "... and leaves the key" test -s "$IMAGE/var/lib/phial/identity"
 exits 0 "--remove again" setup --remove
-touch "$IMAGE/var/lib/phial/state/"{marks,revocations,containers}
+touch "$IMAGE/var/lib/phial/state/"{marks,revocations,clock,containers}
 mkdir -p "$IMAGE/var/lib/phial/workload/web" # as the agent keeps them for the next boot
 exits 0 "--remove --purge" setup --remove --purge
 check "takes the key and the marks" test ! -e "$IMAGE/var/lib/phial"

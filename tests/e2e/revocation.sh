@@ -17,8 +17,8 @@ seal shared/tls "$SECOND"
 ALL=("$FIRST" "$SECOND" "$OTHER")
 cat >"$STORE/.phial/policy.json" <<'POLICY'
 {"phial": "policy v1", "serial": 1, "workloads": {
-  "web": {"secrets": ["web/*", {"name": "shared/tls", "required": false}]},
-  "mail": {"secrets": ["shared/tls"]}}}
+  "web": {"grace": "1s", "secrets": ["web/*", {"name": "shared/tls", "required": false}]},
+  "mail": {"grace": "1s", "secrets": ["shared/tls"]}}}
 POLICY
 "$PHIAL" policy sign --store "$STORE" >"$WORK/sign.log" 2>&1 || bail "$(cat "$WORK/sign.log")"
 
@@ -154,6 +154,39 @@ test_restart() {
 		'shared/tls.*over a restart' "the audit log has it"
 }
 
+# The worker is killed while it revokes: what was written down is done by the next one, and what was
+# not has not begun.
+test_killed() {
+	local round delay pid value=$FIRST
+	bundle --grant web -- sleep 1000
+	start_container || return
+	for round in 1 2 3 4; do
+		delay=0.00$((round * 2))
+		new_value web/db value
+		within 40 hash_is db "$(sha "$value")" || not_ok "round $round: no new version"
+		pid=$(worker)
+		revoke web/db >"$WORK/revoke.log" 2>&1 &
+		sleep "$delay"
+		kill -KILL "$pid"
+		wait $!
+		within 20 has_other_worker "$pid" || not_ok "round $round: no next worker"
+		within 20 is_whole "$value"
+		check "F-01 a worker that is killed while it revokes, $delay s: all of it, or nothing" \
+			is_whole "$value"
+	done
+	runtime_stop "$runtime" "$CONTAINER"
+	within 5 no_containers
+}
+has_other_worker() { pid_now=$(worker) && [ "$pid_now" != "$1" ] && status_json >"$WORK/status.json"; }
+# is_whole VALUE: in the ring and the container, or in neither
+is_whole() {
+	case "$(in_ring web/db) $(state web/db)" in
+	"True "*loaded*) hash_is db "$(sha "$1")" ;;
+	"False "*revoked*) file_is_gone db ;;
+	*) false ;;
+	esac
+}
+
 mark_log
 number=0
 for runtime in $(runtimes); do
@@ -162,6 +195,7 @@ for runtime in $(runtimes); do
 	test_container
 done
 runtime=runc
+test_killed
 test_restart
 exits 14 "a name that was never seen" revoke web/bd
 like "$OUTPUT" 'ever seen here, did you mean "web/db"' "... with a near miss"
