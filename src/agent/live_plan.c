@@ -315,9 +315,6 @@ int64_t phial_live_find_due(const struct phial_worker *worker, const struct phia
 	const struct phial_live *live = &record->live;
 	int64_t due_ms = -1;
 
-	if (live->retry_at_ms != 0) {
-		return live->retry_at_ms; /* what is due already has failed just now */
-	}
 	if (live->grace_until_ms != 0) {
 		sooner(&due_ms, live->grace_until_ms);
 	}

@@ -75,11 +75,12 @@ struct phial_live {
 	struct phial_release *next; /* what it will have when the step is done; owned */
 	size_t next_count;
 	uint64_t audit_request;
-	int64_t grace_until_ms;		      /* since boot; 0: there is no old generation */
-	int64_t retry_at_ms;		      /* 0: nothing failed */
-	bool is_dirty;			      /* to be looked at */
-	bool is_urgent;			      /* the step replaces what may not be there any more */
-	bool is_watched;		      /* reads of its files are told */
+	int64_t grace_until_ms; /* since boot; 0: there is no old generation */
+	int64_t due_ms;		/* when it is to be looked at again, since boot; -1: never */
+	int64_t retry_at_ms;	/* instead, if a step has failed; 0: none has */
+	bool is_dirty;		/* to be looked at */
+	bool is_urgent;		/* the step replaces what may not be there any more */
+	bool is_watched;	/* reads of its files are told */
 	char problem[PHIAL_ERROR_TEXT_BYTES]; /* why it does not have what it might; or empty */
 };
 

@@ -313,8 +313,6 @@ static void test_expired(void **state)
 	assert_true(judge(f, 0).must_go);
 	assert_int_equal(judge(f, 0).kind, PHIAL_AUDIT_EXPIRY);
 	assert_int_equal(phial_live_find_due(&f->worker, &f->record, &f->grant), NOW_MS);
-	f->record.live.retry_at_ms = NOW_MS + 7;
-	assert_int_equal(phial_live_find_due(&f->worker, &f->record, &f->grant), NOW_MS + 7);
 }
 
 static void test_ttl(void **state)
