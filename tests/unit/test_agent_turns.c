@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -244,6 +245,19 @@ static void test_the_silent_give_way(void **state)
 	(void)connect_served("web");
 	assert_false(phial_turns_have_place(&fixture.worker));
 	assert_null(phial_turns_find_place(&fixture.worker));
+}
+
+/* Both ends of all places, which is more than most are given at first. */
+static int raise_limit(void **state)
+{
+	struct rlimit limit;
+
+	(void)state;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+		return -1;
+	}
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int main(void)
