@@ -271,5 +271,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_silent_give_way, setup, teardown),
 	};
 
-	return cmocka_run_group_tests_name("agent_turns", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("agent_turns", tests, raise_limit, NULL);
 }
