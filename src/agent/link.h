@@ -40,7 +40,7 @@ enum phial_link_type {
 	PHIAL_LINK_WIPE_OLD,  /* wipe every generation but the present one */
 	PHIAL_LINK_MOUNT, /* in a user's agent: struct phial_link_container; answers its mount */
 	PHIAL_LINK_SIGNAL, /* struct phial_link_signal: tell a container; TOLD says what came of it */
-	PHIAL_LINK_WATCH_READS, /* struct phial_link_container: READ for each file, once a generation */
+	PHIAL_LINK_WATCH_READS, /* struct phial_link_read: READ for this file, once a generation */
 	PHIAL_LINK_REATTACH, /* struct phial_link_reattach; answers 1, or 0: the process is gone */
 	PHIAL_LINK_METRICS,  /* struct phial_metrics: write them to the file of --metrics */
 	PHIAL_LINK_ANSWER = 64,

@@ -24,21 +24,35 @@
 /* One message at a time. */
 static struct phial_parts parts;
 
+static enum phial_status watch_file(const struct phial_worker *worker,
+				    const struct phial_record *record, const char *file,
+				    struct phial_error *err)
+{
+	struct phial_link_read call = { .number = record->number };
+	struct phial_link_answer answer;
+
+	memcpy(call.file, file, strnlen(file, sizeof(call.file) - 1));
+	return phial_link_call(worker->start->call_fd, PHIAL_LINK_WATCH_READS, &call, sizeof(call),
+			       NULL, &answer, err);
+}
+
 void phial_live_watch_reads(const struct phial_worker *worker, struct phial_record *record)
 {
 	const struct phial_life *life =
 		phial_workload_life(phial_policy_find(&worker->policy, record->workload));
-	const struct phial_link_container call = { .number = record->number };
-	struct phial_link_answer answer;
+	enum phial_status status = PHIAL_OK;
 	struct phial_error err;
 
 	if (life->keep != PHIAL_KEEP_UNTIL_READ || record->live.is_watched) {
 		return;
 	}
+	for (size_t i = 0; status == PHIAL_OK && i < record->release_count; i++) {
+		if (record->releases[i].version != 0) {
+			status = watch_file(worker, record, record->releases[i].file, &err);
+		}
+	}
 	/* If it fails, it is tried again at the next look. */
-	record->live.is_watched =
-		phial_link_call(worker->start->call_fd, PHIAL_LINK_WATCH_READS, &call, sizeof(call),
-				NULL, &answer, &err) == PHIAL_OK;
+	record->live.is_watched = status == PHIAL_OK;
 	if (!record->live.is_watched) {
 		phial_log("container %s: nobody can tell when its files are read: %s",
 			  record->container, err.text);

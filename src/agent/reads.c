@@ -5,9 +5,9 @@
  */
 #include "agent/reads.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +19,12 @@
 
 #include "base/cleanup.h"
 #include "mount/generation.h"
+#include "mount/sys.h"
 
 /* Its watch ends with its event; one that is there already is not replaced. */
-#define WATCH_MASK    (IN_CLOSE_NOWRITE | IN_ONESHOT | IN_MASK_CREATE)
-#define FILES_MAX     1024
+#define WATCH_MASK (IN_CLOSE_NOWRITE | IN_ONESHOT | IN_MASK_CREATE)
+/* How often a name is looked for that is in the kernel's cache, and may be changing just now. */
+#define TRIES	      3
 #define FD_PATH_BYTES 32
 #define WATCH_READ    (-1) /* instead of a watch's number: the file has been read */
 #define EVENTS_BYTES  4096
@@ -35,7 +37,7 @@ struct phial_read_file {
 	char name[PHIAL_NAME_COMPONENT_MAX_BYTES + 1];
 };
 
-/* What one call of phial_reads_watch() works with. */
+/* What one call of phial_reads_watch() or phial_reads_follow() works with. */
 struct watching {
 	struct phial_reads *reads;
 	uint64_t number;
@@ -56,13 +58,32 @@ static enum phial_status watch_failure(const char *name, struct phial_error *err
 	return phial_fail(err, PHIAL_SYSTEM, errno, "watch %s for reads", name);
 }
 
+/*
+ * Only what the kernel finds without the directory's lock: a container can keep that for itself, by
+ * listing the directory into memory whose pages do not come (FUSE), and its secrets' files are always
+ * in the cache. Not by its path either: a link that was planted would lead anywhere.
+ */
+static int open_file(int dir_fd, const char *name)
+{
+	int fd = -1;
+
+	errno = EAGAIN;
+	for (int i = 0; fd < 0 && errno == EAGAIN && i < TRIES; i++) {
+		fd = sys_openat2(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0,
+				 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_CACHED);
+	}
+	if (fd < 0 && (errno == EAGAIN || errno == ELOOP)) {
+		errno = ENOENT;
+	}
+	return fd;
+}
+
 /* Returns the number of a new watch; or -1 and errno: EEXIST if there is one, ENOENT. */
 static int add_watch(const struct watching *watching, const char *name)
 {
 	char path[FD_PATH_BYTES];
 	struct stat found;
-	/* Not by its path: a link that a container planted would lead anywhere. */
-	phial_auto_fd int fd = openat(watching->dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	phial_auto_fd int fd = open_file(watching->dir_fd, name);
 
 	if (fd < 0 || fstat(fd, &found) != 0) {
 		return -1;
@@ -104,17 +125,55 @@ static enum phial_status check_file(const struct watching *watching, struct phia
 	return PHIAL_OK;
 }
 
+/* Take one out of the list. */
+static void forget(struct phial_reads *reads, struct phial_read_file *file)
+{
+	struct phial_read_file **link = &reads->first;
+
+	while (*link != file) {
+		link = &(*link)->next;
+	}
+	*link = file->next;
+	if (file->watch != WATCH_READ) {
+		(void)inotify_rm_watch(reads->fd, file->watch);
+	}
+	free(file);
+}
+
+/* A file that was watched in another generation: what is known of that one is over. */
+static enum phial_status watch_again(const struct watching *watching, struct phial_read_file *file,
+				     struct phial_error *err)
+{
+	int watch = add_watch(watching, file->name);
+	enum phial_status status = PHIAL_OK;
+
+	if (watch < 0) {
+		status = errno == ENOENT ? PHIAL_OK : watch_failure(file->name, err);
+		forget(watching->reads, file);
+		return status;
+	}
+	if (file->watch != WATCH_READ) {
+		(void)inotify_rm_watch(watching->reads->fd, file->watch);
+	}
+	file->watch = watch;
+	file->generation = watching->generation;
+	return status;
+}
+
+static enum phial_status follow_file(const struct watching *watching, struct phial_read_file *file,
+				     struct phial_error *err)
+{
+	return file->generation == watching->generation ? check_file(watching, file, err)
+							: watch_again(watching, file, err);
+}
+
 static enum phial_status watch_file(const struct watching *watching, const char *name,
 				    struct phial_error *err)
 {
 	struct phial_read_file *file = find_name(watching, name);
-	size_t length = strlen(name);
 
 	if (file) {
-		return check_file(watching, file, err);
-	}
-	if (length >= sizeof(file->name)) {
-		return PHIAL_OK; /* not a name that a generation's file has */
+		return follow_file(watching, file, err);
 	}
 	file = calloc(1, sizeof(*file));
 	if (!file) {
@@ -127,27 +186,10 @@ static enum phial_status watch_file(const struct watching *watching, const char 
 	}
 	file->number = watching->number;
 	file->generation = watching->generation;
-	memcpy(file->name, name, length + 1);
+	(void)snprintf(file->name, sizeof(file->name), "%s", name);
 	file->next = watching->reads->first;
 	watching->reads->first = file;
 	return PHIAL_OK;
-}
-
-/* Every file of the generation that can be ours; dir: of watching's dir_fd. */
-static enum phial_status watch_files(const struct watching *watching, DIR *dir,
-				     struct phial_error *err)
-{
-	const struct dirent *entry;
-	size_t count = 0;
-	enum phial_status status = PHIAL_OK;
-
-	while (status == PHIAL_OK && count < FILES_MAX && (entry = readdir(dir))) {
-		bool is_file_name = phial_name_check(entry->d_name, NULL) == PHIAL_OK;
-
-		status = is_file_name ? watch_file(watching, entry->d_name, err) : PHIAL_OK;
-		count += is_file_name;
-	}
-	return status;
 }
 
 static enum phial_status open_inotify(struct phial_reads *reads, struct phial_error *err)
@@ -162,59 +204,58 @@ static enum phial_status open_inotify(struct phial_reads *reads, struct phial_er
 	return PHIAL_OK;
 }
 
-/* What is known of another generation of the container is over. */
-static void forget_others(struct phial_reads *reads, uint64_t number, uint32_t generation)
+/* Open the present generation. PHIAL_NOT_FOUND: there is none, and nothing is watched any more. */
+static enum phial_status open_present(struct watching *watching, int mount_fd,
+				      struct phial_error *err)
 {
-	struct phial_read_file **link = &reads->first;
-
-	while (*link) {
-		struct phial_read_file *file = *link;
-
-		if (file->number != number || file->generation == generation) {
-			link = &file->next;
-			continue;
-		}
-		if (file->watch != WATCH_READ) {
-			(void)inotify_rm_watch(reads->fd, file->watch);
-		}
-		*link = file->next;
-		free(file);
-	}
-}
-
-enum phial_status phial_reads_watch(struct phial_reads *reads, uint64_t number, int mount_fd,
-				    phial_read_fn *tell, void *context, struct phial_error *err)
-{
-	struct watching watching = {
-		.reads = reads,
-		.number = number,
-		.dir_fd = -1,
-		.tell = tell,
-		.context = context,
-	};
-	enum phial_status status = open_inotify(reads, err);
+	enum phial_status status = open_inotify(watching->reads, err);
 
 	if (status == PHIAL_OK) {
-		status = phial_generation_open(mount_fd, &watching.generation, &watching.dir_fd,
+		status = phial_generation_open(mount_fd, &watching->generation, &watching->dir_fd,
 					       err);
 	}
 	if (status == PHIAL_NOT_FOUND) {
-		phial_reads_forget(reads, number);
-		return PHIAL_OK;
+		phial_reads_forget(watching->reads, watching->number);
+	}
+	return status;
+}
+
+enum phial_status phial_reads_watch(struct phial_reads *reads, uint64_t number, int mount_fd,
+				    const char *file, phial_read_fn *tell, void *context,
+				    struct phial_error *err)
+{
+	struct watching watching = { reads, number, 0, -1, tell, context };
+	enum phial_status status = phial_name_check(file, err);
+
+	if (status == PHIAL_OK && strlen(file) > PHIAL_NAME_COMPONENT_MAX_BYTES) {
+		status = phial_fail(err, PHIAL_BAD_NAME, 0, "not the name of a file");
 	}
 	if (status != PHIAL_OK) {
 		return status;
 	}
-	forget_others(reads, number, watching.generation);
-	DIR *dir = fdopendir(watching.dir_fd);
-
-	if (!dir) {
-		phial_close_fd(&watching.dir_fd);
-		return phial_fail(err, PHIAL_SYSTEM, errno, "read a generation's names");
+	status = open_present(&watching, mount_fd, err);
+	if (status == PHIAL_OK) {
+		status = watch_file(&watching, file, err);
 	}
-	status = watch_files(&watching, dir, err);
-	closedir(dir);
-	return status;
+	phial_close_fd(&watching.dir_fd);
+	return status == PHIAL_NOT_FOUND ? PHIAL_OK : status;
+}
+
+enum phial_status phial_reads_follow(struct phial_reads *reads, uint64_t number, int mount_fd,
+				     phial_read_fn *tell, void *context, struct phial_error *err)
+{
+	struct watching watching = { reads, number, 0, -1, tell, context };
+	enum phial_status status = open_present(&watching, mount_fd, err);
+	struct phial_read_file *next = NULL;
+
+	for (struct phial_read_file *f = reads->first; status == PHIAL_OK && f; f = next) {
+		next = f->next;
+		if (f->number == number) {
+			status = follow_file(&watching, f, err);
+		}
+	}
+	phial_close_fd(&watching.dir_fd);
+	return status == PHIAL_NOT_FOUND ? PHIAL_OK : status;
 }
 
 /* One event: the file was read; or it is gone, and its watch with it. */
@@ -273,5 +314,12 @@ bool phial_reads_holds(const struct phial_reads *reads, uint64_t number)
 
 void phial_reads_forget(struct phial_reads *reads, uint64_t number)
 {
-	forget_others(reads, number, 0); /* no generation has this number */
+	struct phial_read_file *next = NULL;
+
+	for (struct phial_read_file *f = reads->first; f; f = next) {
+		next = f->next;
+		if (f->number == number) {
+			forget(reads, f);
+		}
+	}
 }

@@ -23,21 +23,29 @@ struct phial_reads {
 typedef void phial_read_fn(void *context, uint64_t number, const char *file);
 
 /*
- * Watch the files of a mount's present generation. Called again for the same generation, it tells
- * again of those that were read (to a new worker), and of those whose event was lost; for another
- * one it forgets what came before. number: the container's. mount_fd: its rw mount, which stays the
- * caller's. tell: called before this returns, for each file that was read already. Returns PHIAL_OK,
- * also when the mount is empty; PHIAL_TAMPERED if the container has changed `..data`;
- * PHIAL_SYSTEM, with the sysctl's name when inotify has no more watches: some files may then be
- * watched and others not. Allocates. See inotify(7).
+ * Watch one file of a mount's present generation, if it is there. Called again for the same
+ * generation, it tells again that it was read (to a new worker), or that its event was lost. number:
+ * the container's. mount_fd: its rw mount, which stays the caller's. tell: called before this returns.
+ * Returns PHIAL_OK, also when the mount is empty; PHIAL_BAD_NAME; PHIAL_TAMPERED if the container
+ * has changed `..data`; PHIAL_SYSTEM, with the sysctl's name when inotify has no more watches.
+ * Allocates. Does not wait for a directory's lock, which the container may hold. See inotify(7).
  */
 PHIAL_CHECKED enum phial_status phial_reads_watch(struct phial_reads *reads, uint64_t number,
-						  int mount_fd, phial_read_fn *tell, void *context,
+						  int mount_fd, const char *file,
+						  phial_read_fn *tell, void *context,
 						  struct phial_error *err);
 
 /*
+ * The same for each file of the container that is watched, or known to be read: after a rotation it
+ * is the new generation's. After a failure some may be watched and others not.
+ */
+PHIAL_CHECKED enum phial_status phial_reads_follow(struct phial_reads *reads, uint64_t number,
+						   int mount_fd, phial_read_fn *tell, void *context,
+						   struct phial_error *err);
+
+/*
  * Take what inotify has to say. Returns PHIAL_OK; PHIAL_PROBLEMS when events were lost: the caller
- * then calls phial_reads_watch() for every container of which phial_reads_holds() is true.
+ * then calls phial_reads_follow() for every container of which phial_reads_holds() is true.
  * Does not block.
  */
 PHIAL_CHECKED enum phial_status phial_reads_drain(struct phial_reads *reads, phial_read_fn *tell,

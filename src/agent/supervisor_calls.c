@@ -297,11 +297,9 @@ static enum phial_status on_watch_reads(struct supervisor *supervisor, const voi
 					struct phial_frame *frame, struct phial_link_answer *answer,
 					struct phial_error *err)
 {
-	const struct phial_link_container *call = record;
-
 	(void)frame;
 	(void)answer;
-	return reads_watch(supervisor, call->number, err);
+	return reads_watch(supervisor, record, err);
 }
 
 static enum phial_status on_metrics(struct supervisor *supervisor, const void *record,
@@ -395,7 +393,7 @@ static const struct call {
 	{ PHIAL_LINK_WIPE_OLD, sizeof(struct phial_link_job), 0, on_job },
 	{ PHIAL_LINK_MOUNT, sizeof(struct phial_link_container), 0, on_mount },
 	{ PHIAL_LINK_WIPE, sizeof(struct phial_link_container), 0, on_wipe },
-	{ PHIAL_LINK_WATCH_READS, sizeof(struct phial_link_container), 0, on_watch_reads },
+	{ PHIAL_LINK_WATCH_READS, sizeof(struct phial_link_read), 0, on_watch_reads },
 	{ PHIAL_LINK_ALIVE, sizeof(struct phial_link_process), 0, on_alive },
 	{ PHIAL_LINK_MAPS, sizeof(struct phial_link_process), 0, on_maps },
 	{ PHIAL_LINK_QUOTA, 0, 0, on_quota },

@@ -204,10 +204,11 @@ PHIAL_CHECKED enum phial_status reattachers_start(struct supervisor *supervisor,
 void reattachers_on_result(struct supervisor *supervisor, struct reattacher *reattacher);
 
 /*
- * supervisor_reads.c: tell the worker, once a generation, of each file of a container that is read.
+ * supervisor_reads.c: tell the worker, once a generation, when a file of a container is read.
  * PHIAL_GONE if the container has ended; else as phial_reads_watch().
  */
-PHIAL_CHECKED enum phial_status reads_watch(struct supervisor *supervisor, uint64_t number,
+PHIAL_CHECKED enum phial_status reads_watch(struct supervisor *supervisor,
+					    const struct phial_link_read *call,
 					    struct phial_error *err);
 void reads_on_event(struct supervisor *supervisor);
 /* A job on its mount is done: if it was watched, its new generation is from now on. */

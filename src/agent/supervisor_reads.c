@@ -17,18 +17,21 @@ static void tell_worker(void *context, uint64_t number, const char *file)
 	supervisor_send_event(context, PHIAL_LINK_READ, &record, sizeof(record));
 }
 
-enum phial_status reads_watch(struct supervisor *supervisor, uint64_t number,
+enum phial_status reads_watch(struct supervisor *supervisor, const struct phial_link_read *call,
 			      struct phial_error *err)
 {
-	const struct container *container = containers_find(supervisor, number);
+	const struct container *container = containers_find(supervisor, call->number);
 
+	if (memchr(call->file, '\0', sizeof(call->file)) == NULL) {
+		return phial_fail(err, PHIAL_MALFORMED, 0, "not the name of a file");
+	}
 	if (!container || container->has_exited || container->must_wipe) {
 		return phial_fail(err, PHIAL_GONE, 0, "the container has ended");
 	}
 	bool is_first = supervisor->reads.fd < 0;
 	enum phial_status status =
-		phial_reads_watch(&supervisor->reads, number, container->mount_fd, tell_worker,
-				  supervisor, err);
+		phial_reads_watch(&supervisor->reads, call->number, container->mount_fd, call->file,
+				  tell_worker, supervisor, err);
 
 	if (is_first && supervisor->reads.fd >= 0 &&
 	    supervisor_watch(supervisor, supervisor->reads.fd, &supervisor->reads_watch, err) !=
@@ -47,8 +50,8 @@ void reads_follow(struct supervisor *supervisor, const struct container *contain
 	    container->must_wipe) {
 		return;
 	}
-	if (phial_reads_watch(&supervisor->reads, container->number, container->mount_fd,
-			      tell_worker, supervisor, &err) != PHIAL_OK) {
+	if (phial_reads_follow(&supervisor->reads, container->number, container->mount_fd,
+			       tell_worker, supervisor, &err) != PHIAL_OK) {
 		phial_log("container %llu: what is read of its files is not known: %s",
 			  (unsigned long long)container->number, err.text);
 	}

@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,8 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -65,12 +70,28 @@ static void note(void *context, uint64_t number, const char *file)
 		       (unsigned long long)number, file);
 }
 
+static void watch_both(struct scene *scene, uint64_t number, int rw_fd)
+{
+	struct fixture *f = scene->f;
+
+	for (size_t i = 0; i < 2; i++) {
+		must(f, phial_reads_watch(&scene->reads, number, rw_fd, both[i], note, scene,
+					  &f->err));
+	}
+}
+
 static void watch_again(struct scene *scene)
+{
+	scene->told[0] = '\0';
+	watch_both(scene, NUMBER, scene->f->rw_fd);
+}
+
+static void follow(struct scene *scene)
 {
 	struct fixture *f = scene->f;
 
 	scene->told[0] = '\0';
-	must(f, phial_reads_watch(&scene->reads, NUMBER, f->rw_fd, note, scene, &f->err));
+	must(f, phial_reads_follow(&scene->reads, NUMBER, f->rw_fd, note, scene, &f->err));
 }
 
 static void assert_told(struct scene *scene, const char *expected)
@@ -172,6 +193,14 @@ static void test_next_generation_and_worker(void **state)
 	assert_told(scene, "");
 	read_file(scene, "api.key");
 	assert_told(scene, "41 api.key;");
+	/* The supervisor goes on by itself, with the files that it knows. */
+	add_generation(scene->f, 3, both, 1, "three");
+	follow(scene);
+	assert_string_equal(scene->told, "");
+	read_file(scene, both[0]);
+	assert_told(scene, "41 db_password;");
+	follow(scene);
+	assert_string_equal(scene->told, "41 db_password;");
 }
 
 /* Two containers, and one that goes. */
@@ -186,7 +215,7 @@ static void test_forget(void **state)
 	assert_int_equal(generation_setup((void **)&other), 0);
 	add_generation(other, 1, both, 2, "other");
 	watch_again(scene);
-	must(f, phial_reads_watch(&scene->reads, 42, other->rw_fd, note, scene, &f->err));
+	watch_both(scene, 42, other->rw_fd);
 	phial_auto_fd int fd = openat(other->ro_fd, "api.key", O_RDONLY | O_CLOEXEC);
 
 	phial_close_fd(&fd);
@@ -199,7 +228,7 @@ static void test_forget(void **state)
 	phial_close_fd(&fd);
 	assert_told(scene, "");
 	must(f, phial_mount_wipe(other->rw_fd, &f->err));
-	must(f, phial_reads_watch(&scene->reads, 42, other->rw_fd, note, scene, &f->err));
+	watch_both(scene, 42, other->rw_fd);
 	assert_false(phial_reads_holds(&scene->reads, 42)); /* an empty mount */
 	generation_teardown((void **)&other);
 }
@@ -232,7 +261,7 @@ static void test_overflow(void **state)
 	scene->told[0] = '\0';
 	assert_int_equal(phial_reads_drain(&scene->reads, note, scene), PHIAL_PROBLEMS);
 	assert_string_equal(scene->told, "");
-	watch_again(scene);
+	follow(scene);
 	assert_string_equal(scene->told, "41 api.key;");
 	watch_again(scene);
 	assert_string_equal(scene->told, "41 api.key;");
@@ -255,6 +284,20 @@ static void test_h7_hostile(void **state)
 	assert_int_equal(mkdirat(dir_fd, "directory", 0700), 0);
 	assert_int_equal(mknodat(dir_fd, "bad name", S_IFREG | 0600, 0), 0);
 	watch_again(scene);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const names[] = { "link", "fifo", "directory", "missing" };
+
+		must(f, phial_reads_watch(&scene->reads, NUMBER, f->rw_fd, names[i], note, scene,
+					  &f->err));
+	}
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const names[] = { "bad name", "..", "../..1/db_password",
+						     "a/b" };
+
+		assert_int_equal(phial_reads_watch(&scene->reads, NUMBER, f->rw_fd, names[i], note,
+						   scene, &f->err),
+				 i == 3 ? PHIAL_OK : PHIAL_BAD_NAME);
+	}
 	phial_auto_fd int passwd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
 
 	phial_close_fd(&passwd);
@@ -263,8 +306,78 @@ static void test_h7_hostile(void **state)
 	assert_told(scene, "41 db_password;");
 	assert_int_equal(unlinkat(f->rw_fd, "..data", 0), 0);
 	assert_int_equal(symlinkat("/etc", f->rw_fd, "..data"), 0);
-	assert_int_equal(phial_reads_watch(&scene->reads, NUMBER, f->rw_fd, note, scene, &f->err),
+	assert_int_equal(phial_reads_watch(&scene->reads, NUMBER, f->rw_fd, both[0], note, scene,
+					   &f->err),
 			 PHIAL_TAMPERED);
+}
+
+/* Keep a directory's lock for ever: list it into a page that nobody brings. Returns the process. */
+static pid_t list_for_ever(int dir_fd)
+{
+	pid_t pid = fork();
+
+	if (pid != 0) {
+		return pid;
+	}
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = { .api = UFFD_API };
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register range = { .range = { (uintptr_t)page, 4096 },
+					 .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) != 0 || ioctl(fd, UFFDIO_REGISTER, &range) != 0) {
+		_exit(77);
+	}
+	_exit((int)syscall(SYS_getdents64, dir_fd, page, 4096));
+}
+
+/* And have everybody after it wait, too, by waiting for the same lock to write. */
+static pid_t make_for_ever(int dir_fd)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		_exit(mkdirat(dir_fd, "new", 0700));
+	}
+	return pid;
+}
+
+static void end_child(pid_t pid)
+{
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* A container that has FUSE or userfaultfd(2) can lock its directories: nobody here waits for that. */
+static void test_locked_directory(void **state)
+{
+	struct scene *scene = *state;
+	struct fixture *f = scene->f;
+	phial_auto_fd int dir_fd = -1;
+	int how = 0;
+
+	SKIP_UNLESS_ROOT();
+	add_generation(f, 1, both, 2, "one");
+	dir_fd = openat(f->ro_fd, "..1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pid_t lister = list_for_ever(dir_fd);
+
+	usleep(200 * 1000);
+	if (waitpid(lister, &how, WNOHANG) == lister) {
+		skip(); /* no userfaultfd(2) here */
+	}
+	pid_t maker = make_for_ever(dir_fd);
+
+	usleep(200 * 1000);
+	(void)alarm(5);
+	watch_again(scene);
+	must(f,
+	     phial_reads_watch(&scene->reads, NUMBER, f->rw_fd, "missing", note, scene, &f->err));
+	read_file(scene, both[0]);
+	assert_told(scene, "41 db_password;");
+	follow(scene);
+	(void)alarm(0);
+	end_child(lister);
+	end_child(maker);
 }
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, scene_setup, scene_teardown)
@@ -279,6 +392,7 @@ int main(void)
 		CASE(test_forget),
 		CASE(test_overflow),
 		CASE(test_h7_hostile),
+		CASE(test_locked_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
