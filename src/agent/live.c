@@ -15,6 +15,12 @@
 #include "agent/worker.h"
 #include "base/cleanup.h"
 
+/*
+ * A step that has taken so long hangs: an audit log whose disk does not answer, a filler that waits
+ * for a lock that the container holds. It takes no place from others then.
+ */
+#define STEP_LONG_MS 10000
+
 /* --- what others say ---------------------------------------------------------------------- */
 
 static bool is_live(const struct phial_record *record)
@@ -211,14 +217,42 @@ static int64_t find_due(const struct phial_live *live, int64_t now_ms)
 	return live->is_dirty ? now_ms : live->due_ms;
 }
 
-static size_t count_steps(const struct phial_worker *worker)
+static bool is_long(const struct phial_live *live, int64_t now_ms)
+{
+	return now_ms - live->step_ms >= STEP_LONG_MS;
+}
+
+static size_t count_steps(const struct phial_worker *worker, int64_t now_ms)
 {
 	size_t count = 0;
 
 	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
-		count += r->live.step != PHIAL_LIVE_IDLE;
+		count += r->live.step != PHIAL_LIVE_IDLE && !is_long(&r->live, now_ms);
 	}
 	return count;
+}
+
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
+/* Look at one that may be due, if there is a place for it. Returns when it is due next, or -1. */
+static int64_t run_record(struct phial_worker *worker, struct phial_record *record,
+			  struct phial_live_grant *grant, int64_t now_ms, size_t *steps)
+{
+	int64_t due_ms = find_due(&record->live, now_ms);
+
+	if (due_ms < 0 || due_ms > now_ms || *steps >= PHIAL_LIVE_JOBS_MAX) {
+		return due_ms;
+	}
+	if (strcmp(grant->workload, record->workload) != 0) {
+		phial_live_grant_get(worker, record->workload, grant);
+	}
+	look_at(worker, record, grant);
+	*steps += record->live.step != PHIAL_LIVE_IDLE;
+	record->live.due_ms = phial_live_find_due(worker, record, grant);
+	return find_due(&record->live, now_ms);
 }
 
 int64_t phial_live_run(struct phial_worker *worker)
@@ -226,33 +260,31 @@ int64_t phial_live_run(struct phial_worker *worker)
 	struct phial_live_grant grant = { .is_good = false };
 	const int64_t now_ms = phial_worker_clock_ms();
 	int64_t next_ms = -1;
+	int64_t long_ms = -1; /* when the next of the steps under way has taken too long */
 
 	if (worker->live_due_ms < 0 || worker->live_due_ms > now_ms || !worker->is_loaded) {
 		return worker->live_due_ms;
 	}
-	size_t steps = count_steps(worker);
+	size_t steps = count_steps(worker, now_ms);
 
 	for (struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
-		if (!is_live(r) || r->live.step != PHIAL_LIVE_IDLE) {
+		if (!is_live(r)) {
 			continue;
 		}
-		int64_t due_ms = find_due(&r->live, now_ms);
-
-		if (due_ms >= 0 && due_ms <= now_ms && steps < PHIAL_LIVE_JOBS_MAX) {
-			if (strcmp(grant.workload, r->workload) != 0) {
-				phial_live_grant_get(worker, r->workload, &grant);
-			}
-			look_at(worker, r, &grant);
-			steps += r->live.step != PHIAL_LIVE_IDLE;
-			r->live.due_ms = phial_live_find_due(worker, r, &grant);
-			due_ms = find_due(&r->live, now_ms);
+		/* What must go waits for no entry. */
+		if (r->live.step == PHIAL_LIVE_AUDITING && is_long(&r->live, now_ms)) {
+			phial_live_end_step(worker, r, PHIAL_SYSTEM,
+					    "the audit log does not answer");
 		}
-		if (due_ms >= 0 && (next_ms < 0 || due_ms < next_ms)) {
-			next_ms = due_ms;
+		if (r->live.step == PHIAL_LIVE_IDLE) {
+			next_ms = sooner(next_ms, run_record(worker, r, &grant, now_ms, &steps));
+		}
+		if (r->live.step != PHIAL_LIVE_IDLE && !is_long(&r->live, now_ms)) {
+			long_ms = sooner(long_ms, r->live.step_ms + STEP_LONG_MS);
 		}
 	}
 	phial_live_grant_free(&grant);
 	/* With all places taken, the end of one of the jobs wakes the rest. */
-	worker->live_due_ms = steps >= PHIAL_LIVE_JOBS_MAX ? -1 : next_ms;
+	worker->live_due_ms = steps >= PHIAL_LIVE_JOBS_MAX ? long_ms : sooner(next_ms, long_ms);
 	return worker->live_due_ms;
 }

@@ -221,6 +221,7 @@ static void send_job(struct phial_worker *worker, struct phial_record *record,
 
 	if (status == PHIAL_OK) {
 		record->live.step = step;
+		record->live.step_ms = phial_worker_clock_ms();
 	} else if (status == PHIAL_EXISTS) { /* of the worker before this one */
 		record->live.step = PHIAL_LIVE_IDLE;
 		record->live.is_dirty = true;
@@ -378,6 +379,7 @@ void phial_live_begin_rotation(struct phial_worker *worker, struct phial_record 
 						   .secret_count = count };
 
 	live->step = PHIAL_LIVE_AUDITING;
+	live->step_ms = phial_worker_clock_ms();
 	if (count == 0) { /* nothing is given: only what is not known for sure is settled */
 		phial_live_rotate(worker, record);
 	} else if (phial_audit_change(worker, &change, &live->audit_request, &err) != PHIAL_OK) {

@@ -72,6 +72,7 @@ struct phial_reattach {
 /* What live.c knows of a container. */
 struct phial_live {
 	enum phial_live_step step;
+	int64_t step_ms;	    /* since boot: when it began */
 	struct phial_release *next; /* what it will have when the step is done; owned */
 	size_t next_count;
 	uint64_t audit_request;

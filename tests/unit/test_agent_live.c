@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "agent/live.h"
 #include "agent/live_plan.h"
 #include "agent/revocations.h"
 #include "base/cleanup.h"
@@ -450,6 +451,61 @@ static void test_unsure_and_gone(void **state)
 	assert_null(phial_live_find_sure(&f->record, "web/old"));
 }
 
+/* --- what hangs ----------------------------------------------------------------------------- */
+
+/* Records are open as long as their worker lives: there is no close. */
+static struct phial_records *opened;
+
+/* A container that needs nothing, at some step since now. */
+static struct phial_record *add_record(struct fixture *f, enum phial_live_step step)
+{
+	struct phial_record *record = calloc(1, sizeof(*record));
+
+	assert_non_null(record);
+	(void)snprintf(record->workload, sizeof(record->workload), "web");
+	record->target = strdup("/run/secrets");
+	record->live.step = step;
+	record->live.step_ms = now_ms;
+	record->is_held = true;
+	assert_int_equal(phial_records_start(f->worker.records, record, NULL), PHIAL_OK);
+	record->is_committed = true;
+	return record;
+}
+
+/* Fillers and an auditor that do not answer keep no other container from its turn for long. */
+static void test_a_step_that_hangs(void **state)
+{
+	struct fixture *f = *state;
+	struct phial_record *last;
+
+	f->worker.trust = NULL; /* nothing is to be done */
+	assert_int_equal(phial_records_open(f->dir->fd, &opened, NULL), PHIAL_OK);
+	f->worker.records = opened;
+	f->worker.is_loaded = true;
+	last = add_record(f, PHIAL_LIVE_IDLE); /* the list's last is looked at last */
+	for (int i = 1; i < PHIAL_LIVE_JOBS_MAX; i++) {
+		assert_non_null(add_record(f, PHIAL_LIVE_ROTATING));
+	}
+	struct phial_record *audited = add_record(f, PHIAL_LIVE_AUDITING);
+
+	last->live.is_dirty = true;
+	assert_int_equal(phial_live_run(&f->worker), NOW_MS + 10000);
+	assert_true(last->live.is_dirty);
+	now_ms += 9999;
+	phial_live_review(&f->worker);
+	assert_int_equal(phial_live_run(&f->worker), NOW_MS + 10000);
+	assert_int_equal(audited->live.step, PHIAL_LIVE_AUDITING);
+	assert_true(last->live.is_dirty);
+	now_ms += 1;
+	assert_true(phial_live_run(&f->worker) > now_ms); /* the entry is tried again */
+	assert_int_equal(audited->live.step, PHIAL_LIVE_IDLE);
+	assert_string_equal(audited->live.problem, "the audit log does not answer");
+	assert_false(last->live.is_dirty);
+	while (phial_records_first(opened)) {
+		phial_records_end(opened, (struct phial_record *)phial_records_first(opened));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +526,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_end_of_a_release, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unsure_is_settled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unsure_and_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_step_that_hangs, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
