@@ -188,11 +188,12 @@ enum phial_status phial_audit_change(struct phial_worker *worker,
 		status = send_message(worker, &message, err);
 		sent += count;
 	} while (status == PHIAL_OK && sent < change->secret_count);
+	/* What nobody waits for has happened, or will, without its entry. */
+	if (status != PHIAL_OK && (drops(worker) || !ret_request)) {
+		suppress(worker, 1);
+	}
 	if (status != PHIAL_OK && !drops(worker)) {
 		return status;
-	}
-	if (status != PHIAL_OK) {
-		suppress(worker, 1);
 	}
 	if (ret_request) {
 		*ret_request = drops(worker) ? 0 : worker->audit.last_request;
@@ -293,9 +294,9 @@ void phial_audit_command(struct phial_worker *worker, const struct phial_client 
 		.reason = reason,
 	};
 
-	if (phial_audit_change(worker, &change, NULL, NULL) != PHIAL_OK) {
-		suppress(worker, 1);
-	}
+	enum phial_status ignored = phial_audit_change(worker, &change, NULL, NULL);
+
+	(void)ignored; /* it is counted */
 }
 
 void phial_audit_command_refused(struct phial_worker *worker, const struct phial_client *client,
@@ -308,9 +309,9 @@ void phial_audit_command_refused(struct phial_worker *worker, const struct phial
 		.reason = reason,
 	};
 
-	if (phial_audit_change(worker, &change, NULL, NULL) != PHIAL_OK) {
-		suppress(worker, 1);
-	}
+	enum phial_status ignored = phial_audit_change(worker, &change, NULL, NULL);
+
+	(void)ignored; /* it is counted */
 }
 
 /* --- answers --------------------------------------------------------------------------------- */

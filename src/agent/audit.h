@@ -56,10 +56,10 @@ struct phial_audit_change {
 
 /*
  * Send the entries of a change; everything of it is copied. Never waits: when the last of them is
- * durable, or one has failed, phial_live_on_audited() is called with *ret_request (may be NULL).
- * ret_request is 0 when nothing is to be waited for: with --audit=drop. Returns PHIAL_OK;
- * PHIAL_SYSTEM when the auditor has no room: then what is to be written down before it is done must
- * not be done.
+ * durable, or one has failed, phial_live_on_audited() is called with *ret_request. NULL: nobody waits,
+ * and an entry that is lost is one of the next gap's. ret_request is 0 when nothing is to be waited
+ * for: with --audit=drop. Returns PHIAL_OK; PHIAL_SYSTEM when the auditor has no room: then what is to
+ * be written down before it is done must not be done.
  */
 PHIAL_CHECKED enum phial_status phial_audit_change(struct phial_worker *worker,
 						   const struct phial_audit_change *change,

@@ -157,15 +157,19 @@ static void a_full_queue_refuses(void **state)
 	struct phial_record record = { .releases = &release, .release_count = 1 };
 	struct phial_audit_change change = { .kind = PHIAL_AUDIT_ROTATION, .record = &record };
 	enum phial_status status = PHIAL_OK;
+	uint64_t number = 0;
 
 	client->record = &record;
 	for (int i = 0; i < 100000 && status == PHIAL_OK; i++) {
 		status = phial_audit_release(f->worker, client, NULL);
 	}
 	assert_int_equal(status, PHIAL_SYSTEM);
+	assert_int_equal(phial_audit_change(f->worker, &change, &number, NULL), PHIAL_SYSTEM);
+	assert_int_equal(f->worker->audit.suppressed, 0); /* it is not done */
 	assert_int_equal(phial_audit_change(f->worker, &change, NULL, NULL), PHIAL_SYSTEM);
+	assert_int_equal(f->worker->audit.suppressed, 1); /* a removal is, without its entry */
 	phial_audit_refusal(f->worker, NULL, PHIAL_DOOR_HOOK, "c1", "web", "no");
-	assert_int_equal(f->worker->audit.suppressed, 1);
+	assert_int_equal(f->worker->audit.suppressed, 2);
 }
 
 /* --audit=drop: nothing waits, nothing is refused, and what found no room is counted. */
