@@ -23,12 +23,15 @@
 #define LIST_MAX_BYTES	  ((size_t)PHIAL_CLI_HISTORY_MAX * (COMMIT_DIGITS_MAX + 1))
 #define ARGUMENTS_MAX	  24
 
-/* What git may know of this process's environment: no GIT_* of the caller's. */
-static char *const *make_environment(char *environment[8], char texts[3][4096])
+/*
+ * What git may know of this process's environment: no GIT_* of the caller's. Nor may it fetch what is
+ * missing, by a program that the repository names: older gits know only the second way to say so.
+ */
+static char *const *make_environment(char *environment[9], char texts[3][4096])
 {
 	static const char *const kept[] = { "PATH", "HOME", "XDG_CONFIG_HOME" };
-	static char fixed[4][32] = { "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0",
-				     "GIT_NO_LAZY_FETCH=1" };
+	static char fixed[5][32] = { "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0",
+				     "GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=" };
 	size_t used = 0;
 
 	for (size_t i = 0; i < PHIAL_COUNT(kept); i++) {
@@ -51,7 +54,7 @@ static enum phial_status spawn(char *const arguments[], int out_fd, pid_t *ret_p
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t defaults;
-	char *environment[8];
+	char *environment[9];
 	char texts[3][4096];
 
 	if (posix_spawn_file_actions_init(&actions) != 0 ||

@@ -103,6 +103,16 @@ git config log.showSignature true
 printf '*.sealed filter=x diff=phial\n' >.git/info/attributes
 exits 0 "a repository that names programs" phial revert web/db --to "$OLD"
 check "... none of which ran" test ! -e "$WORK/it-ran"
+# A file that is missing is fetched by a program, too: by nobody, then.
+cp -r . "$WORK/partial"
+BLOB=$(git -C "$WORK/partial" rev-parse HEAD:web/db.sealed)
+rm -f "$WORK/partial/.git/objects/$(expr "$BLOB" : '\(..\)')/${BLOB#??}"
+for setting in core.repositoryFormatVersion=1 extensions.partialClone=origin \
+	remote.origin.promisor=true remote.origin.url=ext::"$WORK/evil" protocol.ext.allow=always; do
+	git -C "$WORK/partial" config "${setting%%=*}" "${setting#*=}"
+done
+phial revert web/db --list --store "$WORK/partial" >/dev/null 2>&1
+check "... nor what would fetch a missing file" test ! -e "$WORK/it-ran"
 is_value "$(phial unseal web/db)" "$FIRST" "... and the value came back"
 
 # A store that is a folder of a larger repository, and one that is none.
