@@ -97,6 +97,10 @@ static enum phial_status check_header(const struct load *load, const struct phia
 			"made more than a day in the future; check the clock of this host "
 			"and of the one that sealed it");
 	}
+	if (header->created_s == 0) { /* "not known", for which there is no ttl */
+		return phial_fail(err, PHIAL_REFUSED, 0,
+				  "made in 1970, which says nothing of its age; seal it anew");
+	}
 	const struct phial_revocation *revocation =
 		phial_revocations_find(load->worker->revocations, entry->name, header->version,
 				       NULL, NULL);
