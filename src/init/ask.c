@@ -155,7 +155,7 @@ static enum phial_status ask_until(struct asking *asking, struct phial_error *er
 			return phial_fail_prefix(
 				err,
 				"no agent answers (--wait %u); start phiald on the "
-				"host, with this workload in its store: ",
+				"host, with this workload in its store",
 				asking->wait_s);
 		}
 		status = wait_at(asking, -1, PAUSE_MS, &is_ready, err);
