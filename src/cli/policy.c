@@ -192,6 +192,7 @@ struct report {
 	struct phial_json *root; /* NULL: for people */
 	struct phial_json *workloads;
 	struct phial_text problems;
+	bool is_for_signing;
 };
 
 /* The policy lies in no store, so nobody knows how many files a workload would get. */
@@ -220,6 +221,22 @@ static void report_workload(struct report *report, const struct phial_workload *
 	print_life(phial_workload_life(workload));
 }
 
+/*
+ * What the store lacks is no reason not to sign: nothing can be sealed into a store whose policy is
+ * not signed.
+ */
+static void report_failure(struct report *report, const struct phial_error *problem)
+{
+	bool is_refusal = problem->status == PHIAL_NOT_FOUND || problem->status == PHIAL_REFUSED;
+
+	if (report->is_for_signing && is_refusal) {
+		(void)fprintf(stderr, "phial: note: its containers would be refused now: %s\n",
+			      problem->text);
+		return;
+	}
+	phial_text_add(&report->problems, "%s\n", problem->text);
+}
+
 /* What the policy means for the secrets that are there; a workload that fails is a problem. */
 static enum phial_status try_workloads(const struct policy_file *file,
 				       const struct phial_policy *policy, struct report *report,
@@ -238,7 +255,7 @@ static enum phial_status try_workloads(const struct policy_file *file,
 		    phial_policy_grant(policy, policy->workloads[i].name,
 				       (const char *const *)list.names, list.count, &files, &count,
 				       &problem) != PHIAL_OK) {
-			phial_text_add(&report->problems, "%s\n", problem.text);
+			report_failure(report, &problem);
 			continue;
 		}
 		report_workload(report, &policy->workloads[i], count);
@@ -290,12 +307,14 @@ static void print_result(struct report *report, const struct policy_file *file, 
 
 /* Check one policy and print what was found, as JSON to root if it is not NULL. */
 static enum phial_status check_policy(const struct policy_file *file, struct phial_json *root,
-				      uint64_t *ret_serial, struct phial_error *err)
+				      bool is_for_signing, uint64_t *ret_serial,
+				      struct phial_error *err)
 {
 	struct report report = {
 		.root = root,
 		.workloads = phial_json_add_array(root, "workloads"),
 		.problems = { .max = PROBLEMS_MAX_BYTES },
+		.is_for_signing = is_for_signing,
 	};
 	struct phial_policy policy = { 0 };
 	struct phial_error first = { 0 };
@@ -337,7 +356,7 @@ enum phial_status phial_cli_policy_check(const struct phial_cli_call *call, stru
 		read_policy(operand ? operand : call->values[CHECK_STORE], &file, err);
 
 	if (status == PHIAL_OK) {
-		status = check_policy(&file, root, &serial, err);
+		status = check_policy(&file, root, false, &serial, err);
 	}
 	if (root && (status == PHIAL_OK || status == PHIAL_PROBLEMS)) {
 		struct phial_error problem;
@@ -369,7 +388,7 @@ enum phial_status phial_cli_policy_sign(const struct phial_cli_call *call, struc
 		status = phial_fail(err, PHIAL_USAGE, 0, "--store takes a folder");
 	}
 	if (status == PHIAL_OK) {
-		status = check_policy(&file, NULL, &serial, err);
+		status = check_policy(&file, NULL, true, &serial, err);
 	}
 	if (status == PHIAL_OK) {
 		status = phial_cli_pins_read(&file.store.pins, err);

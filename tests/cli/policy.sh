@@ -115,6 +115,13 @@ like "$OUTPUT" "line 1" "... with the line"
 echo '{"phial": "policy v1", "serial": 2, "workloads": {"web": {"secrets": ["web/dbb"]}}}' >.phial/policy.json
 exits 19 "a policy whose secret is not there" phial policy check
 like "$OUTPUT" "web/dbb" "... by name"
+exits 0 "... is signed all the same, or none could ever be sealed" phial policy sign
+like "$OUTPUT" "note: its containers would be refused now: .*web/dbb" "... with a note"
+echo '{"phial": "policy v1", "serial": 2, "workloads": {"new": {}}}' >.phial/policy.json
+exits 19 "a workload without secrets" phial policy check
+exits 0 "... can be signed" phial policy sign
+exits 0 "... and its first secret sealed" feed x phial seal new/first
+exits 0 "... for which it is good" phial policy check
 exits 14 "a file that is missing" phial policy check "$WORK/none.json"
 
 finish
