@@ -76,6 +76,23 @@ static enum phial_status find_container(const struct phial_worker *worker, const
 	return PHIAL_OK;
 }
 
+/* Up to which version the container has lost the secret already, or 0: asked again, it is no error. */
+static uint64_t taken_from(const struct phial_worker *worker,
+			   const struct phial_revocation *revocation)
+{
+	uint64_t version = 0;
+
+	for (size_t i = 0; i < phial_revocations_count(worker->revocations); i++) {
+		const struct phial_revocation *item = phial_revocations_at(worker->revocations, i);
+
+		if (item->scope == revocation->scope && strcmp(item->name, revocation->name) == 0 &&
+		    strcmp(item->where, revocation->where) == 0) {
+			version = larger(version, item->version);
+		}
+	}
+	return version;
+}
+
 static bool is_workload(const struct phial_worker *worker, const char *name)
 {
 	for (size_t i = 0; i < worker->workload_count; i++) {
@@ -123,7 +140,8 @@ static enum phial_status find_scope(const struct phial_worker *worker,
 	}
 	revocation->scope = PHIAL_REVOKED_CONTAINER;
 	(void)snprintf(revocation->where, sizeof(revocation->where), "%s", record->container);
-	revocation->version = version_in(record, revocation->name);
+	revocation->version =
+		larger(version_in(record, revocation->name), taken_from(worker, revocation));
 	return revocation->version != 0
 		       ? PHIAL_OK
 		       : phial_fail(err, PHIAL_NOT_FOUND, 0, "container %s does not have %s",

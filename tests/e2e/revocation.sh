@@ -123,6 +123,9 @@ test_container() {
 	start_container || return
 	exits 0 "$runtime: revoked for one container" revoke shared/tls --container "$first"
 	like "$OUTPUT" "for container $first is revoked" "... the answer names it"
+	exits 0 "... asked again" revoke shared/tls --container "$first"
+	like "$OUTPUT" "for container $first was revoked already" "... it is no failure"
+	exits 14 "... but of what it never had it is" revoke web/key --container "$first"
 	check "$runtime: the other one keeps it" hash_is tls "$(sha "$SECOND")"
 	CONTAINER_PID=$first_pid
 	check "$runtime: this one's is gone" file_is_gone tls
