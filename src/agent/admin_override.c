@@ -251,14 +251,48 @@ static struct phial_json *describe(const char *name, uint64_t version, int64_t u
 	return root;
 }
 
+/* A name that was never seen here may be meant, or be a slip at night. */
+struct sighting {
+	bool is_known;
+	char near[PHIAL_NAME_MAX_BYTES + 1]; /* the known name that is most like it, or "" */
+};
+
+static struct sighting look_for(const struct phial_worker *worker, const char *name)
+{
+	struct sighting seen = { .is_known = phial_index_find(&worker->index, name) ||
+					     phial_marks_newest(worker->marks, name) != 0 };
+	const char *near = seen.is_known ? NULL : phial_admin_near(worker, name);
+
+	(void)snprintf(seen.near, sizeof(seen.near), "%s", near ? near : "");
+	return seen;
+}
+
+static struct phial_json *describe_begin(const struct phial_worker *worker,
+					 const struct phial_admin_override *request,
+					 uint64_t version, const struct sighting *seen)
+{
+	struct phial_json *root = describe(request->name, version,
+					   phial_worker_now_s(worker) + (int64_t)request->ttl_s);
+
+	phial_json_add_bool(root, "is_known", seen->is_known);
+	if (seen->near[0] != '\0') {
+		phial_json_add_string(root, "near", seen->near);
+	} else {
+		phial_json_add_null(root, "near");
+	}
+	return root;
+}
+
 void phial_admin_override(struct phial_worker *worker, struct phial_client *client,
 			  const struct phial_admin_override *request, int value_fd)
 {
 	struct phial_error err = { .status = PHIAL_OK };
 	uint64_t version = 0;
 	enum phial_status status = check(worker, request, &err);
+	struct sighting seen = { .is_known = false };
 
 	if (status == PHIAL_OK) {
+		seen = look_for(worker, request->name);
 		status = begin(worker, client, request, value_fd, &version, &err);
 	}
 	if (status != PHIAL_OK) {
@@ -270,8 +304,7 @@ void phial_admin_override(struct phial_worker *worker, struct phial_client *clie
 	phial_log("OVERRIDE: %s has a value that was given by hand, for %" PRIu64 " seconds",
 		  request->name, request->ttl_s);
 	phial_admin_answer_settled(worker, client, request->name, version, has_it,
-				   describe(request->name, version,
-					    phial_worker_now_s(worker) + (int64_t)request->ttl_s));
+				   describe_begin(worker, request, version, &seen));
 }
 
 void phial_admin_end_override(struct phial_worker *worker, struct phial_client *client,

@@ -134,6 +134,7 @@ static enum phial_status read_and_share(const struct phial_cli_call *call,
 		.newline = call->values[TRIM_NEWLINE]	? PHIAL_CLI_NEWLINE_TRIM
 			   : call->values[KEEP_NEWLINE] ? PHIAL_CLI_NEWLINE_KEEP
 							: PHIAL_CLI_NEWLINE_NOTE,
+		.has_no_empty = true,
 	};
 	phial_auto_secret struct phial_secret *value = NULL;
 	enum phial_status status = phial_cli_read_value(&options, &value, err);
@@ -142,6 +143,21 @@ static enum phial_status read_and_share(const struct phial_cli_call *call,
 }
 
 /* --- the command -------------------------------------------------------------------------- */
+
+/* A slip in the name would help nobody at night. */
+static void print_sighting(const struct phial_json *root)
+{
+	const char *near = phial_cli_text_of(root, "near", NULL);
+
+	if (!phial_json_member(root, "is_known") || phial_cli_is_true(root, "is_known")) {
+		return;
+	}
+	printf("NOTE: no secret of this name was ever seen here");
+	if (near) {
+		printf(", did you mean \"%s\"?", near);
+	}
+	printf("\n");
+}
 
 static void print_answer(const struct phial_cli_call *call, const struct phial_json *root)
 {
@@ -152,6 +168,7 @@ static void print_answer(const struct phial_cli_call *call, const struct phial_j
 		printf("OVERRIDE of %s until %s, as version %" PRId64 "\n", name,
 		       phial_cli_text_of(root, "until", "?"), version);
 		phial_cli_print_settled(root, "in use in");
+		print_sighting(root);
 		printf("next: seal it for good, or end it: phial override %s --end\n", name);
 		return;
 	}

@@ -77,9 +77,9 @@ enum phial_status phial_cli_read_value(const struct phial_cli_value_options *opt
 	}
 	treat_newline(value, options->newline);
 	if (phial_secret_length(value) == 0 && !options->may_be_empty) {
-		return phial_fail(err, PHIAL_USAGE, 0,
-				  "the value of %s is empty; if that is meant, give --allow-empty",
-				  options->name);
+		return phial_fail(err, PHIAL_USAGE, 0, "the value of %s is empty%s", options->name,
+				  options->has_no_empty ? ""
+							: "; if that is meant, give --allow-empty");
 	}
 	*ret_value = phial_take_pointer(value);
 	return PHIAL_OK;

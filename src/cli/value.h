@@ -21,6 +21,7 @@ struct phial_cli_value_options {
 	const char *name; /* of the secret, for questions and errors */
 	enum phial_cli_newline newline;
 	bool may_be_empty;
+	bool has_no_empty; /* the command has no --allow-empty */
 };
 
 /*

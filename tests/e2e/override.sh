@@ -107,6 +107,7 @@ test_without_store() {
 	bundle --grant web -- sleep 1000
 	check "$runtime: a value for a name that the store does not have" \
 		give web/extra "$SECOND" --ttl 1m
+	like "$(cat "$WORK/give.log")" "NOTE: no secret of this name was ever seen here" "... with a note"
 	start_container || return
 	check "... is in a container of its workload" hash_is extra "$(sha "$SECOND")"
 	exits 0 "... it is revoked" "$PHIAL" revoke web/extra --run-dir "$RUN_DIR"
@@ -173,6 +174,7 @@ test_refused() {
 	exits 2 "a value as an argument" "$PHIAL" override web/db "$GIVEN" --ttl 1h --run-dir "$RUN_DIR"
 	unlike "$OUTPUT" "$GIVEN" "... is not shown"
 	exits 2 "an empty value" "$PHIAL" override web/db --from /dev/null --ttl 1h --run-dir "$RUN_DIR"
+	unlike "$OUTPUT" "allow-empty" "... and no option is named that there is not"
 	exits 9 "a bad name" "$PHIAL" override ../x --from /dev/null --ttl 1h --run-dir "$RUN_DIR"
 }
 
