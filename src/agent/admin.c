@@ -81,21 +81,11 @@ void phial_admin_forget(struct phial_client *client)
 	}
 }
 
-static const struct phial_release *find_release(const struct phial_record *record, const char *name)
-{
-	for (size_t i = 0; i < record->release_count; i++) {
-		if (strcmp(record->releases[i].name, name) == 0) {
-			return &record->releases[i];
-		}
-	}
-	return NULL;
-}
-
 /* Has a container what it is to have? What is left of an old generation counts, too. */
 static bool has_changed(const struct phial_worker *worker, const struct phial_admin_wait *wait,
 			const struct phial_record *record)
 {
-	const struct phial_release *release = find_release(record, wait->name);
+	const struct phial_release *release = phial_record_find_release(record, wait->name);
 
 	if (wait->wanted != 0) {
 		return !release || release->version == wait->wanted;

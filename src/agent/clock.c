@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/log.h"
+#include "agent/records.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/parse.h"
@@ -140,7 +141,7 @@ static bool read_file(int state_fd, int64_t *ret_seconds)
 /* When an earlier agent wrote there last is a time that has passed. */
 static int64_t last_written_s(int state_fd)
 {
-	static const char *const names[] = { "containers", PHIAL_MARKS_FILE };
+	static const char *const names[] = { PHIAL_RECORDS_FILE, PHIAL_MARKS_FILE };
 	int64_t latest_s = 0;
 	struct stat status;
 

@@ -40,7 +40,7 @@ void phial_live_review(struct phial_worker *worker)
 void phial_live_revoked(struct phial_worker *worker, const char *name)
 {
 	for (struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
-		if (r->live.grace_until_ms != 0 && phial_live_find_release(r, name)) {
+		if (r->live.grace_until_ms != 0 && phial_record_find_release(r, name)) {
 			r->live.grace_until_ms = phial_worker_clock_ms();
 		}
 	}
@@ -71,31 +71,6 @@ void phial_live_on_ready(struct phial_worker *worker, struct phial_record *recor
 	worker->live_due_ms = 0;
 }
 
-/* Remember it durably: the next worker must not wait for another reader. */
-static void note_read(struct phial_worker *worker, struct phial_record *record,
-		      struct phial_release *release)
-{
-	struct phial_release *copy = calloc(record->release_count, sizeof(*copy));
-	struct phial_error err;
-
-	release->read_ms = phial_worker_clock_ms();
-	if (!copy) {
-		abort();
-	}
-	memcpy(copy, record->releases, record->release_count * sizeof(*copy));
-	for (size_t i = 0; i < record->release_count; i++) {
-		copy[i].name = strdup(copy[i].name);
-		if (!copy[i].name) {
-			abort();
-		}
-	}
-	if (phial_records_replace(worker->records, record, copy, record->release_count, &err) !=
-	    PHIAL_OK) {
-		phial_log("container %s: a read could not be recorded: %s", record->container,
-			  err.text);
-	}
-}
-
 /* A step under way replaces what the container has by a list that was made before the read. */
 static void note_read_in_next(struct phial_live *live, const struct phial_release *read)
 {
@@ -111,14 +86,20 @@ static void note_read_in_next(struct phial_live *live, const struct phial_releas
 void phial_live_on_read(struct phial_worker *worker, uint64_t number, const char *file)
 {
 	struct phial_record *record = phial_records_find(worker->records, number);
+	struct phial_error err;
 
 	for (size_t i = 0; record && i < record->release_count; i++) {
 		struct phial_release *release = &record->releases[i];
 
 		if (strcmp(release->file, file) == 0 && release->version != 0 &&
 		    release->read_ms == 0) {
-			note_read(worker, record, release);
-			note_read_in_next(&record->live, &record->releases[i]);
+			/* Durably: the next worker must not wait for another reader. */
+			if (phial_records_read(worker->records, record, release,
+					       phial_worker_clock_ms(), &err) != PHIAL_OK) {
+				phial_log("container %s: a read could not be recorded: %s",
+					  record->container, err.text);
+			}
+			note_read_in_next(&record->live, release);
 			record->live.is_dirty = true;
 			worker->live_due_ms = 0;
 			return;
@@ -132,7 +113,7 @@ size_t phial_live_unsettled(const struct phial_worker *worker, const char *secre
 	size_t count = 0;
 
 	for (const struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
-		const struct phial_release *release = phial_live_find_release(r, secret);
+		const struct phial_release *release = phial_record_find_release(r, secret);
 
 		if (!is_live(r) || !release || release->version == 0) {
 			continue;

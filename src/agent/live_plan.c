@@ -73,21 +73,10 @@ const struct phial_grant_file *phial_live_find_file(const struct phial_live_gran
 	return grant->is_good ? find(grant->files, grant->file_count, secret) : NULL;
 }
 
-const struct phial_release *phial_live_find_release(const struct phial_record *record,
-						    const char *secret)
-{
-	for (size_t i = 0; i < record->release_count; i++) {
-		if (strcmp(record->releases[i].name, secret) == 0) {
-			return &record->releases[i];
-		}
-	}
-	return NULL;
-}
-
 const struct phial_release *phial_live_find_sure(const struct phial_record *record,
 						 const char *secret)
 {
-	const struct phial_release *release = phial_live_find_release(record, secret);
+	const struct phial_release *release = phial_record_find_release(record, secret);
 
 	return release && !release->is_unsure ? release : NULL;
 }
@@ -192,21 +181,6 @@ const struct phial_grant_file *phial_live_find_newer(const struct phial_worker *
 
 /* --- the next generation ------------------------------------------------------------------ */
 
-/* Add a copy. A worker without memory is started anew. */
-static void add(struct phial_release **list, size_t *count, const struct phial_release *release)
-{
-	*list = reallocarray(*list, *count + 1, sizeof(**list));
-	if (!*list) {
-		abort();
-	}
-	(*list)[*count] = *release;
-	(*list)[*count].name = strdup(release->name);
-	if (!(*list)[*count].name) {
-		abort();
-	}
-	(*count)++;
-}
-
 static bool is_same(const struct phial_release *a, const struct phial_release *b)
 {
 	return a->version == b->version && strcmp(a->file, b->file) == 0;
@@ -255,7 +229,7 @@ bool phial_live_list_next(const struct phial_worker *worker, const struct phial_
 		struct phial_release release;
 
 		if (choose(worker, record, grant, &grant->files[i], &release)) {
-			add(&next, &count, &release);
+			(void)phial_releases_add(&next, &count, &release);
 			is_new = is_new || !has || !is_same(has, &release);
 		}
 	}
@@ -264,7 +238,7 @@ bool phial_live_list_next(const struct phial_worker *worker, const struct phial_
 		is_new = is_new || record->releases[i].is_unsure; /* then nobody asks any more */
 		if (!record->releases[i].is_unsure &&
 		    !phial_live_find_file(grant, record->releases[i].name)) {
-			add(&next, &count, &record->releases[i]);
+			(void)phial_releases_add(&next, &count, &record->releases[i]);
 		}
 	}
 	if (!is_new) {

@@ -31,13 +31,11 @@ void phial_live_grant_get(const struct phial_worker *worker, const char *workloa
 			  struct phial_live_grant *grant);
 void phial_live_grant_free(struct phial_live_grant *grant);
 
-/* The file of a secret in a good grant, or the release of a secret that a container has, or NULL. */
+/* The file of a secret in a good grant, or NULL. */
 const struct phial_grant_file *phial_live_find_file(const struct phial_live_grant *grant,
 						    const char *secret);
-const struct phial_release *phial_live_find_release(const struct phial_record *record,
-						    const char *secret);
 
-/* The same, unless nobody knows whether the container has it: a job was begun and not ended. */
+/* The release of a secret that a container has; NULL also if nobody knows: a job was begun and not ended. */
 const struct phial_release *phial_live_find_sure(const struct phial_record *record,
 						 const char *secret);
 

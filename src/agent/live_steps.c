@@ -263,26 +263,6 @@ static void audit_removal(struct phial_worker *worker, const struct phial_record
 	}
 }
 
-/* Keep a release for what the container has after a removal; its name is copied. */
-static void keep(struct phial_live *live, const struct phial_release *release, bool is_gone)
-{
-	live->next = reallocarray(live->next, live->next_count + 1, sizeof(*live->next));
-	if (!live->next) {
-		abort();
-	}
-	struct phial_release *kept = &live->next[live->next_count++];
-
-	*kept = *release;
-	kept->name = strdup(release->name);
-	if (!kept->name) {
-		abort();
-	}
-	if (is_gone) {
-		kept->version = 0;
-		kept->not_after_s = 0;
-	}
-}
-
 /* Is a file in `parts`? */
 static bool is_listed(const char *file)
 {
@@ -301,6 +281,8 @@ static bool is_listed(const char *file)
 static void list_what_stays(const struct phial_worker *worker, struct phial_record *record,
 			    const struct phial_live_grant *grant)
 {
+	struct phial_live *live = &record->live;
+
 	for (size_t i = 0; i < record->release_count; i++) {
 		const struct phial_release *release = &record->releases[i];
 		bool is_gone = is_listed(release->file);
@@ -308,7 +290,13 @@ static void list_what_stays(const struct phial_worker *worker, struct phial_reco
 		if (!is_gone || release->version == 0 ||
 		    (!release->is_unsure &&
 		     phial_live_judge(worker, record, release, grant).is_for_good)) {
-			keep(&record->live, release, is_gone);
+			struct phial_release *kept =
+				phial_releases_add(&live->next, &live->next_count, release);
+
+			if (is_gone) {
+				kept->version = 0;
+				kept->not_after_s = 0;
+			}
 		}
 	}
 }

@@ -12,7 +12,6 @@
 #include "base/cleanup.h"
 #include "store/journal.h"
 
-#define RECORDS_FILE	 "containers"
 #define RECORD_MAX_BYTES ((size_t)1024 * 1024)
 /* Lines appended before the file is written anew without the ended ones. */
 #define COMPACT_AFTER_LINES 1024
@@ -35,6 +34,23 @@ bool phial_releases_equal(const struct phial_release *a, size_t a_count,
 	return is_equal;
 }
 
+struct phial_release *phial_releases_add(struct phial_release **releases, size_t *count,
+					 const struct phial_release *release)
+{
+	struct phial_release *larger = reallocarray(*releases, *count + 1, sizeof(*larger));
+	char *name = strdup(release->name);
+
+	if (!larger || !name) {
+		abort();
+	}
+	struct phial_release *added = &larger[(*count)++];
+
+	*releases = larger;
+	*added = *release;
+	added->name = name;
+	return added;
+}
+
 void phial_releases_free(struct phial_release *releases, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -52,6 +68,17 @@ void phial_record_free(struct phial_record *record)
 	phial_releases_free(record->live.next, record->live.next_count);
 	free(record->target);
 	free(record);
+}
+
+const struct phial_release *phial_record_find_release(const struct phial_record *record,
+						      const char *secret)
+{
+	for (size_t i = 0; i < record->release_count; i++) {
+		if (strcmp(record->releases[i].name, secret) == 0) {
+			return &record->releases[i];
+		}
+	}
+	return NULL;
 }
 
 struct phial_record *phial_records_first(const struct phial_records *records)
@@ -207,7 +234,7 @@ enum phial_status phial_records_open(int state_fd, struct phial_records **ret_re
 	if (!records) {
 		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "container records");
 	}
-	enum phial_status status = phial_journal_open(state_fd, RECORDS_FILE, true, take_line,
+	enum phial_status status = phial_journal_open(state_fd, PHIAL_RECORDS_FILE, true, take_line,
 						      records, &records->journal, err);
 
 	if (status == PHIAL_OK) {
@@ -306,24 +333,10 @@ static bool has_version(const struct phial_record *record, const struct phial_re
 	return false;
 }
 
-/* Behind all others, so that who looks for a name finds what the container has for sure. */
-static enum phial_status add_unsure(struct phial_record *record, const struct phial_release *next,
-				    struct phial_error *err)
+static void format_has(struct phial_text *line, const struct phial_record *record)
 {
-	struct phial_release *larger = reallocarray(record->releases, record->release_count + 1,
-						    sizeof(*record->releases));
-	char *name = strdup(next->name);
-
-	record->releases = larger ? larger : record->releases;
-	if (!larger || !name) {
-		free(name);
-		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "a container's record");
-	}
-	larger[record->release_count] = *next;
-	larger[record->release_count].name = name;
-	larger[record->release_count].is_unsure = true;
-	record->release_count++;
-	return PHIAL_OK;
+	phial_text_add(line, "has %" PRIu64, record->number);
+	phial_releases_format(line, record->releases, record->release_count);
 }
 
 enum phial_status phial_records_doubt(struct phial_records *records, struct phial_record *record,
@@ -333,35 +346,45 @@ enum phial_status phial_records_doubt(struct phial_records *records, struct phia
 	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
 
 	for (size_t i = 0; i < count; i++) {
-		enum phial_status status = PHIAL_OK;
-
 		if (next[i].version != 0 && !has_version(record, &next[i])) {
-			status = add_unsure(record, &next[i], err);
-		}
-		if (status != PHIAL_OK) {
-			return status;
+			/* Behind all others: who looks for a name finds what is sure. */
+			phial_releases_add(&record->releases, &record->release_count, &next[i])
+				->is_unsure = true;
 		}
 	}
-	phial_text_add(&line, "has %" PRIu64, record->number);
-	phial_releases_format(&line, record->releases, record->release_count);
+	format_has(&line, record);
 	enum phial_status status = append_line(records, &line, err);
 
 	return status == PHIAL_OK ? phial_journal_flush(records->journal, err) : status;
+}
+
+/* Note what a container has, durably. */
+static enum phial_status write_has(struct phial_records *records, const struct phial_record *record,
+				   struct phial_error *err)
+{
+	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
+
+	format_has(&line, record);
+	enum phial_status status = write_line(records, &line, err);
+
+	compact_if_long(records);
+	return status;
 }
 
 enum phial_status phial_records_replace(struct phial_records *records, struct phial_record *record,
 					struct phial_release *releases, size_t count,
 					struct phial_error *err)
 {
-	phial_auto_text struct phial_text line = { .max = RECORD_MAX_BYTES };
-
 	replace(record, releases, count);
-	phial_text_add(&line, "has %" PRIu64, record->number);
-	phial_releases_format(&line, releases, count);
-	enum phial_status status = write_line(records, &line, err);
+	return write_has(records, record, err);
+}
 
-	compact_if_long(records);
-	return status;
+enum phial_status phial_records_read(struct phial_records *records, struct phial_record *record,
+				     struct phial_release *release, int64_t read_ms,
+				     struct phial_error *err)
+{
+	release->read_ms = read_ms;
+	return write_has(records, record, err);
 }
 
 enum phial_status phial_records_ready(struct phial_records *records, struct phial_record *record,

@@ -112,6 +112,9 @@ struct phial_record {
 	struct phial_record *next;
 };
 
+/* The file in the state directory. */
+#define PHIAL_RECORDS_FILE "containers"
+
 /* The name of a door: "hook", "runtime", "init". */
 const char *phial_door_text(enum phial_door door);
 
@@ -163,10 +166,33 @@ PHIAL_CHECKED enum phial_status phial_records_doubt(struct phial_records *record
 						    const struct phial_release *next, size_t count,
 						    struct phial_error *err);
 
+/*
+ * A container has read one of its files: note when, durably. release: of the record. Returns PHIAL_OK
+ * or PHIAL_SYSTEM.
+ */
+PHIAL_CHECKED enum phial_status phial_records_read(struct phial_records *records,
+						   struct phial_record *record,
+						   struct phial_release *release, int64_t read_ms,
+						   struct phial_error *err);
+
 /* A container said that it is ready: note when, durably. Returns PHIAL_OK or PHIAL_SYSTEM. */
 PHIAL_CHECKED enum phial_status phial_records_ready(struct phial_records *records,
 						    struct phial_record *record, int64_t ready_ms,
 						    struct phial_error *err);
+
+/*
+ * The release of a secret that a container has, or NULL; it is the record's own. One that is sure comes
+ * before one that is not.
+ */
+const struct phial_release *phial_record_find_release(const struct phial_record *record,
+						      const char *secret);
+
+/*
+ * Put a copy at the end of a list, with a name of its own; returns the copy. Without memory it aborts: a
+ * worker is started anew.
+ */
+struct phial_release *phial_releases_add(struct phial_release **releases, size_t *count,
+					 const struct phial_release *release);
 
 /* Are two lists the same secrets, in the same order, in the same versions and files? */
 bool phial_releases_equal(const struct phial_release *a, size_t a_count,

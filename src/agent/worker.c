@@ -67,8 +67,8 @@ static enum phial_status open_state(struct phial_worker *worker, struct phial_er
 {
 	/* Records are made together with the marks: those alone mean that marks were removed. */
 	struct stat records;
-	bool is_first_start =
-		fstatat(worker->start->state_fd, "containers", &records, AT_SYMLINK_NOFOLLOW) != 0;
+	bool is_first_start = fstatat(worker->start->state_fd, PHIAL_RECORDS_FILE, &records,
+				      AT_SYMLINK_NOFOLLOW) != 0;
 	/* Before anything is written there: the last time that somebody did says how late it is. */
 	enum phial_status status = phial_clock_open(worker->start->state_fd, &worker->start->began,
 						    &worker->clock, err);
