@@ -420,6 +420,10 @@ static void print_changes(const struct phial_json *container)
 	for (const struct phial_json *r = phial_json_first(removed); r; r = phial_json_next(r)) {
 		printf("    %s removed\n", phial_json_string(r));
 	}
+	if (phial_cli_is_true(container, "old_generation")) {
+		printf("    grace: the files before the last rotation stay so long, and a newer "
+		       "version waits for their end\n");
+	}
 	if (problem) {
 		printf("    keeps what it has: ");
 		phial_cli_print_safe(stdout, problem);
