@@ -29,7 +29,7 @@ _phial() {
 		'revert') words='--to --list --from --not-after --identity -i --signer -s --passphrase-fd --json --store --help' ;;
 		'run') words='--file-env --env --identity -i --passphrase-fd --store --help' ;;
 		'inspect') words='--json --help' ;;
-		'verify') words='--help' ;;
+		'verify') words='--json --help' ;;
 		'ls') words='--json --store --help' ;;
 		'policy check') words='--json --store --help' ;;
 		'policy sign') words='--passphrase-fd --store --help' ;;

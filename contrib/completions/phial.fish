@@ -99,6 +99,7 @@ complete -c phial -n '__fish_seen_subcommand_from run' -l identity -s i -r
 complete -c phial -n '__fish_seen_subcommand_from run' -l passphrase-fd -r
 complete -c phial -n '__fish_seen_subcommand_from run' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from inspect' -l json
+complete -c phial -n '__fish_seen_subcommand_from verify' -l json
 complete -c phial -n '__fish_seen_subcommand_from ls' -l json
 complete -c phial -n '__fish_seen_subcommand_from ls' -l store -r
 complete -c phial -n '__fish_seen_subcommand_from policy; and __fish_seen_subcommand_from check' -l json

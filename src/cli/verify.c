@@ -4,14 +4,19 @@
  * nothing and needs no secret key.
  */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "cli/format.h"
 #include "cli/store.h"
 
+enum { JSON };
+
 const struct phial_cli_option phial_cli_verify_options[] = {
+	[JSON] = { "json", 0, false, NULL, "print JSON" },
 	{ 0 },
 };
 
@@ -20,21 +25,53 @@ const struct phial_cli_option phial_cli_verify_options[] = {
 
 struct verify_state {
 	struct phial_cli_store store;
+	struct phial_json *root; /* NULL: for people */
+	struct phial_json *list; /* of the problems */
 	size_t problems;
 };
 
-static void problem(struct verify_state *state, const char *name, const char *text)
+/* One problem. name: of the secret, or NULL where the text names a file that is none. */
+static void report(struct verify_state *state, const char *name, const char *text)
 {
-	printf("%s: %s\n", name, text);
+	struct phial_json *object = phial_json_add_object(state->list, NULL);
+
 	state->problems++;
+	if (!state->root) {
+		printf("%s%s", name ? name : "", name ? ": " : "");
+		phial_cli_print_safe(stdout, text);
+		printf("\n");
+		return;
+	}
+	if (name) {
+		phial_json_add_string(object, "name", name);
+	} else {
+		phial_json_add_null(object, "name");
+	}
+	phial_json_add_string(object, "problem", text);
 }
 
-/* What a room said of a file, with its name in front, once. */
-static void failed_file(struct verify_state *state, const char *name, struct phial_error *err)
+static void problem(struct verify_state *state, const char *name, const char *format, ...)
+	PHIAL_PRINTF(3, 4);
+
+static void problem(struct verify_state *state, const char *name, const char *format, ...)
 {
-	(void)phial_fail_prefix(err, "%s", name);
-	printf("%s\n", err->text);
-	state->problems++;
+	char text[PHIAL_ERROR_TEXT_BYTES];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	report(state, name, text);
+}
+
+/* What a room said of a file; its name may stand in front already. */
+static void failed_file(struct verify_state *state, const char *name, const struct phial_error *err)
+{
+	size_t length = strlen(name);
+	bool has_name =
+		strncmp(err->text, name, length) == 0 && strncmp(err->text + length, ": ", 2) == 0;
+
+	report(state, name, err->text + (has_name ? length + 2 : 0));
 }
 
 static const struct phial_trust_entry *find_recipient(const struct phial_trust_list *list,
@@ -59,9 +96,8 @@ static void check_drift(struct verify_state *state, const char *name,
 	for (size_t i = 0; i < list->count; i++) {
 		if (phial_trust_entry_allows(&list->entries[i], name) &&
 		    !phial_cli_is_sealed_to(header, &list->entries[i])) {
-			printf("%s: not sealed to %s, who may open it: seal it anew\n", name,
-			       list->entries[i].name);
-			state->problems++;
+			problem(state, name, "not sealed to %s, who may open it: seal it anew",
+				list->entries[i].name);
 		}
 	}
 	for (size_t i = 0; i < header->recipient_count; i++) {
@@ -69,11 +105,11 @@ static void check_drift(struct verify_state *state, const char *name,
 			find_recipient(list, &header->recipients[i]);
 
 		if (!entry || !phial_trust_entry_allows(entry, name)) {
-			printf("%s: sealed to %s, who may not open it %s: change the value and seal "
-			       "it anew\n",
-			       name, header->recipients[i].name,
-			       entry ? "by the patterns" : "(not in the list with this key)");
-			state->problems++;
+			problem(state, name,
+				"sealed to %s, who may not open it %s: change the value and seal "
+				"it anew",
+				header->recipients[i].name,
+				entry ? "by the patterns" : "(not in the list with this key)");
 		}
 	}
 }
@@ -85,8 +121,7 @@ static void check_times(struct verify_state *state, const char *name,
 
 	if (header->not_after_s != 0 && header->not_after_s <= phial_cli_now_s()) {
 		phial_format_time(header->not_after_s, when);
-		printf("%s: expired at %s: seal a new value\n", name, when);
-		state->problems++;
+		problem(state, name, "expired at %s: seal a new value", when);
 	}
 	if (header->version > phial_cli_now_ms() + FUTURE_MS) {
 		problem(state, name, "its version lies in the future: was a clock wrong?");
@@ -122,14 +157,16 @@ static enum phial_status check_files(struct verify_state *state, struct phial_er
 		return status;
 	}
 	for (size_t i = 0; i < list.problem_count; i++) {
-		phial_cli_print_safe(stdout, list.problems[i]);
-		printf("\n");
-		state->problems++;
+		report(state, NULL, list.problems[i]);
 	}
 	for (size_t i = 0; i < list.count; i++) {
 		check_file(state, list.names[i], &sealed);
 	}
-	if (state->problems == 0) {
+	if (state->root) {
+		phial_json_add_string(state->root, "store", state->store.path);
+		phial_json_add_integer(state->root, "secrets", (int64_t)list.count);
+		phial_json_add_bool(state->root, "ok", state->problems == 0);
+	} else if (state->problems == 0) {
 		printf("%s: %zu secret%s, all good\n", state->store.path, list.count,
 		       list.count == 1 ? "" : "s");
 	}
@@ -139,12 +176,21 @@ static enum phial_status check_files(struct verify_state *state, struct phial_er
 
 enum phial_status phial_cli_verify(const struct phial_cli_call *call, struct phial_error *err)
 {
-	struct verify_state state = { .store = PHIAL_CLI_STORE_NONE };
+	phial_auto_json struct phial_json *root =
+		call->values[JSON] ? phial_json_new_object() : NULL;
+	struct verify_state state = {
+		.store = PHIAL_CLI_STORE_NONE,
+		.root = root,
+		.list = phial_json_add_array(root, "problems"),
+	};
 	enum phial_status status =
 		phial_cli_store_open(phial_cli_operand(call, 0), &state.store, err);
 
 	if (status == PHIAL_OK) {
 		status = check_files(&state, err);
+	}
+	if (status == PHIAL_OK && root) {
+		status = phial_cli_print_json(root, err);
 	}
 	if (status == PHIAL_OK && state.problems > 0) {
 		status = phial_fail(err, PHIAL_PROBLEMS, 0, "%zu problem%s in %s", state.problems,

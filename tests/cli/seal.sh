@@ -84,9 +84,12 @@ like "$OUTPUT" "h7 may now open web/\*" "... says what it may"
 like "$OUTPUT" "^  web/db_password" "... and what must be sealed anew"
 exits 19 "verify finds recipient drift" phial verify
 like "$OUTPUT" "^web/db_password: not sealed to h7" "... by name"
+is "$(phial verify --json 2>/dev/null | field "[d['ok'], d['problems'][0]['name']]")" \
+	"[False, 'web/db_password']" "verify --json"
 reseal() { phial unseal web/db_password | phial seal --keep-newline web/db_password; }
 exits 0 "seal anew as the hint says" reseal
 exits 0 "... and the drift is gone" phial verify
+is "$(phial verify --json | field "[d['ok'], d['problems']]")" "[True, []]" "... as JSON, too"
 is "$(phial unseal -i "$WORK/h7" web/db_password)" third "the host opens it"
 exits 6 "... and nothing outside its patterns" phial unseal -i "$WORK/h7" nl
 like "$(phial host ls)" "^h7 +$H7 +web/\*" "host ls"
