@@ -232,6 +232,7 @@ static void write_down(struct phial_worker *worker, const struct phial_client *c
 		.reason = revocation->reason[0] != '\0' ? revocation->reason : "phial revoke",
 	};
 	struct phial_error *problem = &outcome->problem;
+	struct phial_error audit_err = { .status = PHIAL_OK };
 	enum phial_status status = PHIAL_OK;
 
 	if (revocation->version != 0) {
@@ -242,8 +243,11 @@ static void write_down(struct phial_worker *worker, const struct phial_client *c
 		status = phial_marks_revoke(worker->marks, revocation->name, revocation->version,
 					    problem);
 	}
-	if (status == PHIAL_OK) {
-		status = phial_audit_change(worker, &change, NULL, problem);
+	/* It is done in any case. */
+	if (phial_audit_change(worker, &change, NULL, &audit_err) != PHIAL_OK &&
+	    status == PHIAL_OK) {
+		status = audit_err.status;
+		*problem = audit_err;
 	}
 	if (status != PHIAL_OK) {
 		phial_log("the revocation of %s may not outlive this agent: %s", revocation->name,
