@@ -86,6 +86,10 @@ static enum phial_status list_parts(const struct phial_worker *worker, struct ph
 {
 	enum phial_status status = PHIAL_OK;
 
+	if (client->policy_serial != worker->policy.serial) {
+		return phial_fail(err, PHIAL_GONE, 0,
+				  "the policy changed meanwhile; start the container again");
+	}
 	for (size_t i = 0; status == PHIAL_OK && i < client->file_count; i++) {
 		const struct phial_grant_file *file = &client->files[i];
 		const struct phial_entry *entry = phial_index_find(&worker->index, file->secret);

@@ -342,6 +342,7 @@ static enum phial_status answer_start(struct phial_worker *worker, struct phial_
 	for (size_t i = 0; i < client->file_count; i++) {
 		client->files[i].secret = client->record->releases[i].name;
 	}
+	client->policy_serial = worker->policy.serial;
 	client->state = PHIAL_CLIENT_HOOK_MOUNT;
 	return phial_frame_send(client->fd, PHIAL_HOOK_VERDICT, &verdict, sizeof(verdict), NULL, 0,
 				err);

@@ -96,6 +96,7 @@ struct phial_client {
 	/* A hook's request, from its verdict on. */
 	struct phial_grant_file *files;
 	size_t file_count;
+	uint64_t policy_serial;	     /* of the policy that granted them */
 	struct phial_record *record; /* its own until the fill begins, then the records' */
 	uint64_t held;		     /* the supervisor's number once it holds the mount */
 	/* Entries of the audit log about it. */
