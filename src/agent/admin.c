@@ -209,9 +209,8 @@ static int64_t end_overrides(struct phial_worker *worker, int64_t now_ms)
 		if (entry->override_until_ms != 0 && entry->override_until_ms <= now_ms) {
 			phial_admin_lift(worker, entry, "its time is over");
 		}
-		if (entry->override_until_ms != 0 &&
-		    (due_ms < 0 || entry->override_until_ms < due_ms)) {
-			due_ms = entry->override_until_ms;
+		if (entry->override_until_ms != 0) {
+			due_ms = phial_clock_sooner(due_ms, entry->override_until_ms);
 		}
 	}
 	phial_index_prune(&worker->index);
@@ -237,8 +236,8 @@ int64_t phial_admin_run(struct phial_worker *worker)
 
 		if (until_ms <= now_ms || is_settled(worker, client->wait)) {
 			answer_wait(worker, client);
-		} else if (due_ms < 0 || until_ms < due_ms) {
-			due_ms = until_ms;
+		} else {
+			due_ms = phial_clock_sooner(due_ms, until_ms);
 		}
 	}
 	return due_ms;

@@ -45,6 +45,11 @@ struct phial_clock_point phial_clock_read(void)
 					   .boot_ms = milliseconds(CLOCK_BOOTTIME) };
 }
 
+int64_t phial_clock_sooner(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 /* --- what time it is ---------------------------------------------------------------------- */
 
 /* By boot time alone. */

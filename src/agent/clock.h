@@ -36,6 +36,9 @@ struct phial_clock {
 /* The two clocks now. Does not block. See clock_gettime(2). */
 struct phial_clock_point phial_clock_read(void);
 
+/* The sooner of two times, of which a negative one is never. */
+int64_t phial_clock_sooner(int64_t a_ms, int64_t b_ms);
+
 /*
  * Begin: it is at least as late as the host's clock says, as began says (the agent's start, read by
  * the supervisor), and as the file of an earlier agent in the state directory; if that one cannot be

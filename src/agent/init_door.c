@@ -370,12 +370,7 @@ static bool start_mounter(struct phial_worker *worker)
 
 static void sooner(int64_t *wait_ms, int64_t left_ms)
 {
-	if (left_ms < 0) {
-		left_ms = 0;
-	}
-	if (*wait_ms < 0 || left_ms < *wait_ms) {
-		*wait_ms = left_ms;
-	}
+	*wait_ms = phial_clock_sooner(*wait_ms, left_ms > 0 ? left_ms : 0);
 }
 
 void phial_init_door_prepare(const struct phial_worker *worker, bool may_accept, struct pollfd *set,

@@ -213,11 +213,6 @@ static size_t count_steps(const struct phial_worker *worker, int64_t now_ms)
 	return count;
 }
 
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-	return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
-}
-
 /* Look at one that may be due, if there is a place for it. Returns when it is due next, or -1. */
 static int64_t run_record(struct phial_worker *worker, struct phial_record *record,
 			  struct phial_live_grant *grant, int64_t now_ms, size_t *steps)
@@ -258,14 +253,16 @@ int64_t phial_live_run(struct phial_worker *worker)
 					    "the audit log does not answer");
 		}
 		if (r->live.step == PHIAL_LIVE_IDLE) {
-			next_ms = sooner(next_ms, run_record(worker, r, &grant, now_ms, &steps));
+			next_ms = phial_clock_sooner(next_ms,
+						     run_record(worker, r, &grant, now_ms, &steps));
 		}
 		if (r->live.step != PHIAL_LIVE_IDLE && !is_long(&r->live, now_ms)) {
-			long_ms = sooner(long_ms, r->live.step_ms + STEP_LONG_MS);
+			long_ms = phial_clock_sooner(long_ms, r->live.step_ms + STEP_LONG_MS);
 		}
 	}
 	phial_live_grant_free(&grant);
 	/* With all places taken, the end of one of the jobs wakes the rest. */
-	worker->live_due_ms = steps >= PHIAL_LIVE_JOBS_MAX ? long_ms : sooner(next_ms, long_ms);
+	worker->live_due_ms =
+		steps >= PHIAL_LIVE_JOBS_MAX ? long_ms : phial_clock_sooner(next_ms, long_ms);
 	return worker->live_due_ms;
 }

@@ -252,13 +252,6 @@ bool phial_live_list_next(const struct phial_worker *worker, const struct phial_
 
 /* --- when to look again ------------------------------------------------------------------- */
 
-static void sooner(int64_t *due_ms, int64_t at_ms)
-{
-	if (at_ms >= 0 && (*due_ms < 0 || at_ms < *due_ms)) {
-		*due_ms = at_ms;
-	}
-}
-
 /* When a release ends by itself; -1: never. */
 static int64_t find_own_end(const struct phial_worker *worker, const struct phial_record *record,
 			    const struct phial_release *release, const struct phial_life *life)
@@ -266,9 +259,9 @@ static int64_t find_own_end(const struct phial_worker *worker, const struct phia
 	const int64_t expiry_s = find_expiry(release, life);
 	int64_t end_ms = find_keep_end(record, life);
 
-	sooner(&end_ms, find_read_end(release, life));
+	end_ms = phial_clock_sooner(end_ms, find_read_end(release, life));
 	if (expiry_s != 0) {
-		sooner(&end_ms, phial_clock_boot_ms(&worker->clock, expiry_s));
+		end_ms = phial_clock_sooner(end_ms, phial_clock_boot_ms(&worker->clock, expiry_s));
 	}
 	return end_ms;
 }
@@ -287,15 +280,13 @@ int64_t phial_live_find_due(const struct phial_worker *worker, const struct phia
 			    const struct phial_live_grant *grant)
 {
 	const struct phial_live *live = &record->live;
-	int64_t due_ms = -1;
+	int64_t due_ms = live->grace_until_ms != 0 ? live->grace_until_ms : -1;
 
-	if (live->grace_until_ms != 0) {
-		sooner(&due_ms, live->grace_until_ms);
-	}
 	for (size_t i = 0; i < record->release_count; i++) {
 		if (record->releases[i].version != 0) {
-			sooner(&due_ms,
-			       find_own_end(worker, record, &record->releases[i], grant->life));
+			due_ms = phial_clock_sooner(due_ms, find_own_end(worker, record,
+									 &record->releases[i],
+									 grant->life));
 		}
 	}
 	return due_ms;

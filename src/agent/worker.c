@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/expiry.h"
@@ -50,10 +49,7 @@ static size_t slot_of(size_t client)
 
 int64_t phial_worker_clock_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return phial_clock_read().boot_ms;
 }
 
 int64_t phial_worker_now_s(const struct phial_worker *worker)
@@ -392,11 +388,6 @@ static int64_t read_store_if_due(struct phial_worker *worker)
 	return -1;
 }
 
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-	return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
-}
-
 /* May close clients. Returns at which boot time, in milliseconds, there will be more to do, or -1. */
 static int64_t run_what_is_due(struct phial_worker *worker)
 {
@@ -404,12 +395,12 @@ static int64_t run_what_is_due(struct phial_worker *worker)
 		phial_expiry_find_lost_keys(worker);
 		phial_expiry_review(worker);
 	}
-	int64_t due_ms = sooner(phial_admin_run(worker), read_store_if_due(worker));
+	int64_t due_ms = phial_clock_sooner(phial_admin_run(worker), read_store_if_due(worker));
 
-	due_ms = sooner(due_ms, phial_expiry_run(worker));
-	due_ms = sooner(due_ms, phial_reattach_run(worker));
+	due_ms = phial_clock_sooner(due_ms, phial_expiry_run(worker));
+	due_ms = phial_clock_sooner(due_ms, phial_reattach_run(worker));
 	/* Last: those before it change what containers may have. */
-	return sooner(due_ms, phial_live_run(worker));
+	return phial_clock_sooner(due_ms, phial_live_run(worker));
 }
 
 /* Fill the poll set; slots of no interest get -1. Returns the time to the next deadline. */
@@ -424,9 +415,7 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 		int64_t left_ms = client->deadline_ms > now_ms ? client->deadline_ms - now_ms : 0;
 
 		set[slot_of(i)] = (struct pollfd){ is_used ? client->fd : -1, POLLIN, 0 };
-		if (is_used && (wait_ms < 0 || left_ms < wait_ms)) {
-			wait_ms = left_ms;
-		}
+		wait_ms = phial_clock_sooner(wait_ms, is_used ? left_ms : -1);
 	}
 	bool may_accept = worker->is_loaded && phial_turns_have_place(worker);
 
@@ -445,7 +434,7 @@ static int prepare_poll(struct phial_worker *worker, struct pollfd set[static SL
 	int64_t gap_ms = phial_audit_flush(worker);
 	int64_t metrics_ms = phial_metrics_run(worker);
 
-	return (int)sooner(sooner(wait_ms, gap_ms), metrics_ms);
+	return (int)phial_clock_sooner(phial_clock_sooner(wait_ms, gap_ms), metrics_ms);
 }
 
 static bool serve_once(struct phial_worker *worker)
