@@ -5,11 +5,13 @@
  */
 #include "agent/supervisor_internal.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/auditor.h"
@@ -52,6 +54,26 @@ static void end_badly(const char *what, const struct phial_error *err)
 {
 	phial_log("%s: %s", what, err->text);
 	_exit((int)err->status);
+}
+
+enum phial_status child_fork(const char *what, pid_t *ret_pid, int *ret_fd, struct phial_error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "socketpair for %s", what);
+	}
+	pid_t pid = fork();
+	int reason = errno;
+
+	close(pair[pid == 0 ? 0 : 1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return phial_fail(err, PHIAL_SYSTEM, reason, "fork %s", what);
+	}
+	*ret_pid = pid;
+	*ret_fd = pair[pid == 0 ? 1 : 0];
+	return PHIAL_OK;
 }
 
 void child_run_filler(const struct supervisor *supervisor, int fd)

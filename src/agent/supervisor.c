@@ -65,27 +65,18 @@ enum phial_status supervisor_watch(struct supervisor *supervisor, int fd, struct
 static enum phial_status start_auditor(struct supervisor *supervisor, int *ret_fd,
 				       struct phial_error *err)
 {
-	int entries[2];
+	pid_t pid;
+	enum phial_status status = child_fork("an auditor", &pid, ret_fd, err);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, entries) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "socketpair");
+	if (status != PHIAL_OK) {
+		return status;
 	}
-	pid_t pid = fork();
-
 	if (pid == 0) {
-		child_run_auditor(supervisor, entries[1]);
-	}
-	int reason = errno;
-
-	close(entries[1]);
-	if (pid < 0) {
-		close(entries[0]);
-		return phial_fail(err, PHIAL_SYSTEM, reason, "fork an auditor");
+		child_run_auditor(supervisor, *ret_fd);
 	}
 	/* A disk that is slow must not make the worker wait. */
-	(void)fcntl(entries[0], F_SETFL, O_NONBLOCK);
+	(void)fcntl(*ret_fd, F_SETFL, O_NONBLOCK);
 	supervisor->auditor_pid = pid;
-	*ret_fd = entries[0];
 	return PHIAL_OK;
 }
 

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -26,30 +25,27 @@
 
 enum phial_status containers_start_filler(struct supervisor *supervisor, struct phial_error *err)
 {
-	int pair[2];
-	struct filler *filler = calloc(1, sizeof(*filler));
+	phial_auto_free struct filler *filler = calloc(1, sizeof(*filler));
+	phial_auto_fd int fd = -1;
+	pid_t pid;
 
-	if (!filler || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		free(filler);
-		return phial_fail(err, PHIAL_SYSTEM, errno, "prepare a filler");
+	if (!filler) {
+		return phial_fail(err, PHIAL_SYSTEM, ENOMEM, "prepare a filler");
+	}
+	enum phial_status status = child_fork("a filler", &pid, &fd, err);
+
+	if (status == PHIAL_OK && pid == 0) {
+		child_run_filler(supervisor, fd);
 	}
 	filler->watch.kind = WATCH_FILLER;
-	filler->fd = pair[0];
-	filler->pid = fork();
-	if (filler->pid == 0) {
-		child_run_filler(supervisor, pair[1]);
+	if (status == PHIAL_OK) {
+		status = supervisor_watch(supervisor, fd, &filler->watch, err);
 	}
-	int reason = errno;
-
-	close(pair[1]);
-	if (filler->pid < 0 ||
-	    supervisor_watch(supervisor, filler->fd, &filler->watch, err) != PHIAL_OK) {
-		close(filler->fd);
-		free(filler);
-		return phial_fail(err, PHIAL_SYSTEM, reason, "start a filler");
+	if (status == PHIAL_OK) {
+		filler->fd = phial_take_fd(&fd);
+		supervisor->idle_filler = phial_take_pointer(filler);
 	}
-	supervisor->idle_filler = filler;
-	return PHIAL_OK;
+	return status;
 }
 
 void containers_prepare_filler(struct supervisor *supervisor)
@@ -201,7 +197,7 @@ enum phial_status containers_hold_again(struct supervisor *supervisor, uint64_t 
 	return PHIAL_OK;
 }
 
-static struct container *find(const struct supervisor *supervisor, uint64_t number)
+struct container *containers_find(const struct supervisor *supervisor, uint64_t number)
 {
 	struct container *container = supervisor->containers;
 
@@ -211,11 +207,10 @@ static struct container *find(const struct supervisor *supervisor, uint64_t numb
 	return container;
 }
 
-/* The container of a number, if its mount is still to be changed. */
-static enum phial_status find_live(const struct supervisor *supervisor, uint64_t number,
-				   struct container **ret_container, struct phial_error *err)
+enum phial_status containers_find_live(const struct supervisor *supervisor, uint64_t number,
+				       struct container **ret_container, struct phial_error *err)
 {
-	*ret_container = find(supervisor, number);
+	*ret_container = containers_find(supervisor, number);
 	if (!*ret_container || (*ret_container)->has_exited || (*ret_container)->must_wipe) {
 		return phial_fail(err, PHIAL_GONE, 0, "the container has ended");
 	}
@@ -227,7 +222,7 @@ enum phial_status containers_change(struct supervisor *supervisor, const struct 
 {
 	const struct phial_link_job *job = record;
 	struct container *container;
-	enum phial_status status = find_live(supervisor, job->number, &container, err);
+	enum phial_status status = containers_find_live(supervisor, job->number, &container, err);
 
 	if (status == PHIAL_OK && container->filler) {
 		status = phial_fail(err, PHIAL_EXISTS, 0, "its mount is being written to");
@@ -241,7 +236,7 @@ enum phial_status containers_share_mount(const struct supervisor *supervisor, ui
 					 int *ret_fd, struct phial_error *err)
 {
 	struct container *container;
-	enum phial_status status = find_live(supervisor, number, &container, err);
+	enum phial_status status = containers_find_live(supervisor, number, &container, err);
 
 	if (status != PHIAL_OK) {
 		return status;
@@ -251,14 +246,9 @@ enum phial_status containers_share_mount(const struct supervisor *supervisor, ui
 			    : phial_fail(err, PHIAL_SYSTEM, errno, "share a container's mount");
 }
 
-struct container *containers_find(const struct supervisor *supervisor, uint64_t number)
-{
-	return find(supervisor, number);
-}
-
 void containers_wipe(struct supervisor *supervisor, uint64_t number)
 {
-	struct container *container = find(supervisor, number);
+	struct container *container = containers_find(supervisor, number);
 
 	if (container && !container->must_wipe) {
 		wipe(supervisor, container);

@@ -45,7 +45,6 @@ struct watch {
 /* A process that waits for its job, or does it. */
 struct filler {
 	struct watch watch;
-	pid_t pid;
 	int fd;
 	struct container *container; /* NULL: idle */
 	bool is_wiping;
@@ -186,6 +185,11 @@ void containers_wipe(struct supervisor *supervisor, uint64_t number);
 void containers_on_exit(struct supervisor *supervisor, struct container *container);
 void containers_on_filler(struct supervisor *supervisor, struct filler *filler);
 struct container *containers_find(const struct supervisor *supervisor, uint64_t number);
+/* The same, if its process lives and its mount may be changed; else PHIAL_GONE. */
+PHIAL_CHECKED enum phial_status containers_find_live(const struct supervisor *supervisor,
+						     uint64_t number,
+						     struct container **ret_container,
+						     struct phial_error *err);
 
 /* Hold a container that runs already; both descriptors are its own on PHIAL_OK. */
 PHIAL_CHECKED enum phial_status containers_hold_again(struct supervisor *supervisor,
@@ -243,6 +247,14 @@ PHIAL_CHECKED enum phial_status notifiers_tell(struct supervisor *supervisor,
 
 /* A notifier is done: pass on what came of it, and start the next. */
 void notifiers_on_told(struct supervisor *supervisor, struct notifier *notifier);
+
+/*
+ * child.c: fork with a socket to the child. Returns in both: ret_pid is 0 in the child, ret_fd the own end
+ * (close-on-exec, closed by the caller). what: "a filler", for the message. Returns PHIAL_OK, or in the
+ * supervisor alone PHIAL_SYSTEM. See fork(2), socketpair(2).
+ */
+PHIAL_CHECKED enum phial_status child_fork(const char *what, pid_t *ret_pid, int *ret_fd,
+					   struct phial_error *err);
 
 /* child.c: what the children of the supervisor do first, and never come back from. */
 void child_run_filler(const struct supervisor *supervisor, int fd) __attribute__((noreturn));

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,7 +45,6 @@ enum phial_status mounters_start(struct supervisor *supervisor, pid_t pid, int p
 				 struct phial_error *err)
 {
 	pid_t *slot = NULL;
-	int pair[2];
 
 	for (size_t i = 0; i < PHIAL_MOUNTERS_MAX; i++) {
 		slot = supervisor->mounter_pids[i] == 0 ? &supervisor->mounter_pids[i] : slot;
@@ -55,25 +53,23 @@ enum phial_status mounters_start(struct supervisor *supervisor, pid_t pid, int p
 		return phial_fail(err, PHIAL_EXISTS, 0, "%d mounters are at work already",
 				  PHIAL_MOUNTERS_MAX);
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "socketpair");
-	}
-	pid_t child = fork();
+	pid_t child;
+	phial_auto_fd int fd = -1;
+	enum phial_status status = child_fork("a mounter", &child, &fd, err);
 
+	if (status != PHIAL_OK) {
+		return status;
+	}
 	if (child == 0) {
 		const struct phial_mounter_job job = { pid, pidfd, supervisor->workload_fd };
 
-		child_run_mounter(supervisor, pair[1], &job);
-	}
-	int reason = errno;
-
-	close(pair[1]);
-	if (child < 0 || fcntl(pair[0], F_SETFL, O_NONBLOCK) != 0) {
-		close(pair[0]);
-		return phial_fail(err, PHIAL_SYSTEM, reason, "start a mounter");
+		child_run_mounter(supervisor, fd, &job);
 	}
 	*slot = child;
-	*ret_fd = pair[0];
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
+		return phial_fail(err, PHIAL_SYSTEM, errno, "start a mounter");
+	}
+	*ret_fd = phial_take_fd(&fd);
 	return PHIAL_OK;
 }
 

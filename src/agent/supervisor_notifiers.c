@@ -5,11 +5,8 @@
  */
 #include "agent/supervisor_internal.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "agent/log.h"
 #include "base/cleanup.h"
@@ -22,27 +19,24 @@ static enum phial_status start(struct supervisor *supervisor, struct notifier *n
 		.pidfd = container->exit_fd,
 		.signal_number = (int)container->notice.signal,
 	};
-	int pair[2];
+	phial_auto_fd int fd = -1;
+	pid_t pid;
 
 	memcpy(notice.process, container->notice.process, sizeof(notice.process));
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "socketpair");
-	}
-	pid_t pid = fork();
+	enum phial_status status = child_fork("a notifier", &pid, &fd, err);
 
-	if (pid == 0) {
-		child_run_notifier(supervisor, pair[1], &notice);
+	if (status == PHIAL_OK && pid == 0) {
+		child_run_notifier(supervisor, fd, &notice);
 	}
-	int reason = errno;
-
-	close(pair[1]);
-	*notifier = (struct notifier){ { WATCH_NOTIFIER }, pid, pair[0], container->notice };
-	if (pid < 0 || supervisor_watch(supervisor, pair[0], &notifier->watch, err) != PHIAL_OK) {
-		close(pair[0]);
-		notifier->pid = 0;
-		return phial_fail(err, PHIAL_SYSTEM, reason, "start a notifier");
+	if (status == PHIAL_OK) {
+		status = supervisor_watch(supervisor, fd, &notifier->watch, err);
 	}
-	return PHIAL_OK;
+	if (status == PHIAL_OK) {
+		*notifier = (struct notifier){
+			{ WATCH_NOTIFIER }, pid, phial_take_fd(&fd), container->notice
+		};
+	}
+	return status;
 }
 
 static struct notifier *find_free(struct supervisor *supervisor)
@@ -114,18 +108,19 @@ static bool is_name(const char name[static PHIAL_LINK_PROCESS_BYTES])
 enum phial_status notifiers_tell(struct supervisor *supervisor,
 				 const struct phial_link_signal *call, struct phial_error *err)
 {
-	struct container *container = containers_find(supervisor, call->number);
+	struct container *container;
 
 	if (call->signal < 1 || call->signal > 64 || call->signal == SIGKILL ||
 	    call->signal == SIGSTOP || !is_name(call->process)) {
 		return phial_fail(err, PHIAL_MALFORMED, 0, "no such signal or process");
 	}
-	if (!container || container->has_exited || container->must_wipe) {
-		return phial_fail(err, PHIAL_GONE, 0, "its process has ended");
+	enum phial_status status = containers_find_live(supervisor, call->number, &container, err);
+
+	if (status == PHIAL_OK) {
+		container->notice = *call;
+		start_due(supervisor);
 	}
-	container->notice = *call;
-	start_due(supervisor);
-	return PHIAL_OK;
+	return status;
 }
 
 void notifiers_on_told(struct supervisor *supervisor, struct notifier *notifier)

@@ -20,19 +20,19 @@ static void tell_worker(void *context, uint64_t number, const char *file)
 enum phial_status reads_watch(struct supervisor *supervisor, const struct phial_link_read *call,
 			      struct phial_error *err)
 {
-	const struct container *container = containers_find(supervisor, call->number);
+	struct container *container;
+	bool is_first = supervisor->reads.fd < 0;
 
 	if (memchr(call->file, '\0', sizeof(call->file)) == NULL) {
 		return phial_fail(err, PHIAL_MALFORMED, 0, "not the name of a file");
 	}
-	if (!container || container->has_exited || container->must_wipe) {
-		return phial_fail(err, PHIAL_GONE, 0, "the container has ended");
-	}
-	bool is_first = supervisor->reads.fd < 0;
-	enum phial_status status =
-		phial_reads_watch(&supervisor->reads, call->number, container->mount_fd, call->file,
-				  tell_worker, supervisor, err);
+	enum phial_status status = containers_find_live(supervisor, call->number, &container, err);
 
+	if (status != PHIAL_OK) {
+		return status;
+	}
+	status = phial_reads_watch(&supervisor->reads, call->number, container->mount_fd,
+				   call->file, tell_worker, supervisor, err);
 	if (is_first && supervisor->reads.fd >= 0 &&
 	    supervisor_watch(supervisor, supervisor->reads.fd, &supervisor->reads_watch, err) !=
 		    PHIAL_OK) {

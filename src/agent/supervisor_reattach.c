@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -95,30 +94,17 @@ static enum phial_status check_possible(const struct supervisor *supervisor,
 	return PHIAL_OK;
 }
 
-/* ret_fd: the supervisor's end of the child's socket. */
 static enum phial_status fork_child(const struct supervisor *supervisor,
 				    const struct phial_link_reattach *call, int *ret_fd,
 				    struct phial_error *err)
 {
-	int pair[2];
+	pid_t pid;
+	enum phial_status status = child_fork("a re-attacher", &pid, ret_fd, err);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		return phial_fail(err, PHIAL_SYSTEM, errno, "socketpair");
+	if (status == PHIAL_OK && pid == 0) {
+		child_run_reattacher(supervisor, *ret_fd, call);
 	}
-	pid_t child = fork();
-
-	if (child == 0) {
-		child_run_reattacher(supervisor, pair[1], call);
-	}
-	int reason = errno;
-
-	close(pair[1]);
-	if (child < 0) {
-		close(pair[0]);
-		return phial_fail(err, PHIAL_SYSTEM, reason, "fork a re-attacher");
-	}
-	*ret_fd = pair[0];
-	return PHIAL_OK;
+	return status;
 }
 
 static void free_reattacher(struct supervisor *supervisor, struct reattacher *reattacher)
