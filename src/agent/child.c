@@ -26,11 +26,9 @@
 #include "base/secret.h"
 #include "keyring/keyring.h"
 
-/* A mounter or a re-attacher ends by SIGALRM after so long, whatever the container does to it. */
-#define MOUNTER_LIMIT_S 10
-/* So does a notifier. */
-#define NOTIFIER_LIMIT_S 10
-#define REATTACHER_NICE	 10
+/* What deals with a container ends by SIGALRM after so long, whatever that does to it. */
+#define CHILD_LIMIT_S	10
+#define REATTACHER_NICE 10
 /* The audit log: a gigabyte at most. */
 #define AUDIT_FILE_BYTES (UINT64_C(64) * 1024 * 1024)
 #define AUDIT_FILES	 15
@@ -209,7 +207,7 @@ static enum phial_status become_mounter(const struct supervisor *supervisor,
 		return status;
 	}
 	(void)munmap(supervisor->pages.bytes, supervisor->pages.length);
-	(void)alarm(MOUNTER_LIMIT_S);
+	(void)alarm(CHILD_LIMIT_S);
 	return phial_sandbox_mounter(&supervisor->filters.mounter, err);
 }
 
@@ -246,7 +244,7 @@ void child_run_notifier(const struct supervisor *supervisor, int fd,
 	if (status == PHIAL_OK) {
 		(void)munmap(supervisor->pages.bytes, supervisor->pages.length);
 		(void)prctl(PR_SET_NAME, "phial-notifier", 0, 0, 0);
-		(void)alarm(NOTIFIER_LIMIT_S);
+		(void)alarm(CHILD_LIMIT_S);
 		status = phial_sandbox_notifier(&supervisor->filters.notifier, &err);
 	}
 	if (status != PHIAL_OK) {

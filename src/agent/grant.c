@@ -25,8 +25,7 @@ static void add_revoked(struct phial_text *problems, const struct phial_entry *e
 static enum phial_status check_entry(const struct phial_worker *worker, const char *workload,
 				     const struct phial_entry *entry, struct phial_text *problems)
 {
-	const struct phial_life *life =
-		phial_workload_life(phial_policy_find(&worker->policy, workload));
+	const struct phial_life *life = phial_policy_life(&worker->policy, workload);
 	const struct phial_revocation *revocation;
 
 	if (entry->status != PHIAL_OK) {

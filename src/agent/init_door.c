@@ -196,8 +196,7 @@ static void take_ready(struct phial_worker *worker, struct phial_caller *caller,
 		send_answer(caller, &(struct phial_init_outcome){ status, false, err.text });
 		return;
 	}
-	const struct phial_life *life =
-		phial_workload_life(phial_policy_find(&worker->policy, record->workload));
+	const struct phial_life *life = phial_policy_life(&worker->policy, record->workload);
 	bool is_done = record->ready_ms != 0 || life->keep != PHIAL_KEEP_UNTIL_READY;
 
 	phial_live_on_ready(worker, record);

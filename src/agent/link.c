@@ -67,3 +67,12 @@ enum phial_status phial_link_call(int call_fd, enum phial_link_type type, const 
 
 	return phial_link_exchange(call_fd, &request, ret_answer, NULL, err);
 }
+
+void phial_link_tell(int call_fd, enum phial_link_type type, const void *record, size_t length)
+{
+	struct phial_link_answer answer;
+	enum phial_status ignored =
+		phial_link_call(call_fd, type, record, length, NULL, &answer, NULL);
+
+	(void)ignored;
+}

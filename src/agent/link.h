@@ -193,4 +193,7 @@ PHIAL_CHECKED enum phial_status phial_link_call(int call_fd, enum phial_link_typ
 						struct phial_link_answer *ret_answer,
 						struct phial_error *err);
 
+/* The same when there is nothing to do about a failure: a supervisor that is gone is noticed by its events. */
+void phial_link_tell(int call_fd, enum phial_link_type type, const void *record, size_t length);
+
 #endif

@@ -28,6 +28,13 @@ static bool is_live(const struct phial_record *record)
 	return record->is_committed && record->is_held;
 }
 
+/* A container is looked at in the next turn. */
+static void look_soon(struct phial_worker *worker, struct phial_record *record)
+{
+	record->live.is_dirty = true;
+	worker->live_due_ms = 0;
+}
+
 void phial_live_review(struct phial_worker *worker)
 {
 	for (struct phial_record *r = phial_records_first(worker->records); r; r = r->next) {
@@ -50,8 +57,7 @@ void phial_live_revoked(struct phial_worker *worker, const char *name)
 void phial_live_begin(struct phial_worker *worker, struct phial_record *record)
 {
 	phial_live_watch_reads(worker, record);
-	record->live.is_dirty = true;
-	worker->live_due_ms = 0;
+	look_soon(worker, record);
 }
 
 void phial_live_on_ready(struct phial_worker *worker, struct phial_record *record)
@@ -67,8 +73,7 @@ void phial_live_on_ready(struct phial_worker *worker, struct phial_record *recor
 			  record->container, err.text);
 	}
 	phial_log("container %s is ready", record->container);
-	record->live.is_dirty = true;
-	worker->live_due_ms = 0;
+	look_soon(worker, record);
 }
 
 /* A step under way replaces what the container has by a list that was made before the read. */
@@ -100,8 +105,7 @@ void phial_live_on_read(struct phial_worker *worker, uint64_t number, const char
 					  record->container, err.text);
 			}
 			note_read_in_next(&record->live, release);
-			record->live.is_dirty = true;
-			worker->live_due_ms = 0;
+			look_soon(worker, record);
 			return;
 		}
 	}
@@ -136,8 +140,7 @@ void phial_live_on_done(struct phial_worker *worker, uint64_t number, enum phial
 	if (!record || record->live.step <= PHIAL_LIVE_AUDITING) {
 		return; /* of a worker before this one, or of a start that was given up */
 	}
-	worker->live_due_ms = 0;
-	record->live.is_dirty = true;
+	look_soon(worker, record);
 	phial_live_end_step(worker, record, status, text);
 }
 

@@ -40,11 +40,10 @@ void phial_live_grant_get(const struct phial_worker *worker, const char *workloa
 			  struct phial_live_grant *grant)
 {
 	phial_auto_text struct phial_text problems = { .max = sizeof(grant->problem) - 1 };
-	const struct phial_workload *entry = phial_policy_find(&worker->policy, workload);
 
 	phial_live_grant_free(grant);
 	(void)snprintf(grant->workload, sizeof(grant->workload), "%s", workload);
-	grant->life = phial_workload_life(entry);
+	grant->life = phial_policy_life(&worker->policy, workload);
 	find_granted(worker, grant);
 	grant->is_good = phial_grant_files(worker, workload, &grant->files, &grant->file_count,
 					   &problems, NULL) == PHIAL_OK;

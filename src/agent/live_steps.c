@@ -38,8 +38,7 @@ static enum phial_status watch_file(const struct phial_worker *worker,
 
 void phial_live_watch_reads(const struct phial_worker *worker, struct phial_record *record)
 {
-	const struct phial_life *life =
-		phial_workload_life(phial_policy_find(&worker->policy, record->workload));
+	const struct phial_life *life = phial_policy_life(&worker->policy, record->workload);
 	enum phial_status status = PHIAL_OK;
 	struct phial_error err;
 
@@ -101,8 +100,7 @@ static void take_next(struct phial_worker *worker, struct phial_record *record)
 /* Tell the application, as its workload says. */
 static void notify(const struct phial_worker *worker, const struct phial_record *record)
 {
-	const struct phial_life *life =
-		phial_workload_life(phial_policy_find(&worker->policy, record->workload));
+	const struct phial_life *life = phial_policy_life(&worker->policy, record->workload);
 	struct phial_link_signal call = { .number = record->number,
 					  .signal = (uint32_t)life->notify_signal };
 	struct phial_link_answer answer;

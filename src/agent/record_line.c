@@ -77,7 +77,7 @@ static bool take_file_name(struct phial_span name, struct phial_release *release
 	return last.length > 0 && phial_span_copy(last, release->file, sizeof(release->file));
 }
 
-/* "web/db=1795304458123=db=0=1795304458=0" */
+/* "web/db=1795304458123=db=0=1795304458=0", perhaps with "=unsure". */
 static bool parse_release(struct phial_span word, struct phial_release *release)
 {
 	struct phial_span name = cut(&word, '=');

@@ -13,8 +13,9 @@
  * noted that they came to their end (done; in a rewritten file ",done" behind the door): a hook that
  * does not fails its container, but a phial-init goes on and asks the next worker. Further words are
  * @user=UID:GID, @fs=DEVICE:ID:INODE, @at=MILLISECONDS and @ready=MILLISECONDS, all optional.
- * RELEASE is NAME=VERSION=FILE=NOT-AFTER=CREATED=READ; version 0: it is gone for good. `has` replaces
- * them all. Older agents wrote NAME=VERSION.
+ * RELEASE is NAME=VERSION=FILE=NOT-AFTER=CREATED=READ; version 0: it is gone for good. "=unsure" at its
+ * end: a job that gives it was begun, and nobody has seen how it ended. `has` replaces them all. Older
+ * agents wrote NAME=VERSION.
  */
 #ifndef PHIAL_AGENT_RECORDS_H
 #define PHIAL_AGENT_RECORDS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Revocations: a sorted list in memory over a journal on disk. Knows no key, no container and no
- * store; who revokes, and what follows from it, is admin.c's.
+ * store; who revokes, and what follows from it, is admin_revoke.c's.
  */
 #include "agent/revocations.h"
 

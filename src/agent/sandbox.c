@@ -32,7 +32,7 @@
 #define STACK_LOCKED_BYTES ((size_t)256 * 1024)
 #define PAGE_BYTES	   ((size_t)4096)
 
-/* What both need: memory, descriptors that they have, time, an end. */
+/* What all need: memory, descriptors that they have, time, an end. */
 static const int common_calls[] = {
 	SCMP_SYS(read),		SCMP_SYS(write),	  SCMP_SYS(close),
 	SCMP_SYS(fstat),	SCMP_SYS(newfstatat),	  SCMP_SYS(recvmsg),

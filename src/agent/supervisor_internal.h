@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The supervisor's state and its three parts: start, calls of the worker, containers. */
+/* The supervisor's state, and what its files have for one another. */
 #ifndef PHIAL_AGENT_SUPERVISOR_INTERNAL_H
 #define PHIAL_AGENT_SUPERVISOR_INTERNAL_H
 

@@ -97,11 +97,7 @@ static enum phial_status take_up_ring(struct phial_worker *worker, struct phial_
 
 void phial_worker_ask_store(struct phial_worker *worker)
 {
-	struct phial_link_answer answer;
-	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL,
-						    0, NULL, &answer, NULL);
-
-	(void)ignored; /* a supervisor that is gone is noticed by its events */
+	phial_link_tell(worker->start->call_fd, PHIAL_LINK_RELOAD, NULL, 0);
 }
 
 bool phial_worker_find_namespace(const struct phial_worker *worker,
@@ -134,8 +130,7 @@ bool phial_worker_record_is_alive(const struct phial_worker *worker,
 /* Whether there is an old generation only the worker before this one knew. */
 static void begin(struct phial_worker *worker, struct phial_record *record)
 {
-	const struct phial_life *life =
-		phial_workload_life(phial_policy_find(&worker->policy, record->workload));
+	const struct phial_life *life = phial_policy_life(&worker->policy, record->workload);
 
 	record->live.grace_until_ms = phial_worker_clock_ms() + life->grace_ms;
 	phial_live_begin(worker, record);
@@ -152,16 +147,12 @@ static void begin_held(struct phial_worker *worker)
 
 static void on_store(struct phial_worker *worker, const struct phial_frame *frame)
 {
-	struct phial_link_answer answer;
 	bool has_store = frame->fd_count == 2;
 	bool is_first = !worker->is_loaded;
 
 	phial_worker_load(worker, has_store ? frame->fds[0] : -1, has_store ? frame->fds[1] : -1);
 	/* Before the answer: who asked for a reload finds the CDI file up to date. */
-	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_LOADED, NULL,
-						    0, NULL, &answer, NULL);
-
-	(void)ignored;
+	phial_link_tell(worker->start->call_fd, PHIAL_LINK_LOADED, NULL, 0);
 	if (is_first) {
 		begin_held(worker);
 	}
@@ -175,7 +166,6 @@ void phial_worker_hold(struct phial_worker *worker, uint64_t number)
 {
 	const struct phial_link_container live = { .number = number };
 	struct phial_record *record = phial_records_find(worker->records, number);
-	struct phial_link_answer answer;
 
 	if (record) {
 		record->is_held = true;
@@ -186,10 +176,7 @@ void phial_worker_hold(struct phial_worker *worker, uint64_t number)
 		}
 		return;
 	}
-	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_WIPE, &live,
-						    sizeof(live), NULL, &answer, NULL);
-
-	(void)ignored;
+	phial_link_tell(worker->start->call_fd, PHIAL_LINK_WIPE, &live, sizeof(live));
 }
 
 /* The supervisor wiped a mount and let go of it. */
@@ -474,13 +461,9 @@ static bool serve_once(struct phial_worker *worker)
 static void report_fatal(const struct phial_worker *worker, const struct phial_error *err)
 {
 	struct phial_link_fatal call = { .status = err->status };
-	struct phial_link_answer answer;
 
 	memcpy(call.text, err->text, sizeof(call.text));
-	enum phial_status ignored = phial_link_call(worker->start->call_fd, PHIAL_LINK_FATAL, &call,
-						    sizeof(call), NULL, &answer, NULL);
-
-	(void)ignored;
+	phial_link_tell(worker->start->call_fd, PHIAL_LINK_FATAL, &call, sizeof(call));
 }
 
 enum phial_status phial_worker_run(const struct phial_worker_start *start)

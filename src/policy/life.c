@@ -31,6 +31,11 @@ const struct phial_life *phial_workload_life(const struct phial_workload *entry)
 	return entry ? &entry->life : &convention;
 }
 
+const struct phial_life *phial_policy_life(const struct phial_policy *policy, const char *workload)
+{
+	return phial_workload_life(phial_policy_find(policy, workload));
+}
+
 /* --- one key each --------------------------------------------------------------------- */
 
 /* Read a length of time of min to max milliseconds, if it is there. */

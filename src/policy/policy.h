@@ -122,6 +122,9 @@ unsigned int phial_workload_gates(const struct phial_workload *entry);
  */
 const struct phial_life *phial_workload_life(const struct phial_workload *entry);
 
+/* The same of a workload by its name. */
+const struct phial_life *phial_policy_life(const struct phial_policy *policy, const char *workload);
+
 /* One file that a workload gets. */
 struct phial_grant_file {
 	const char *secret; /* the name; points into the caller's names */
