@@ -226,13 +226,10 @@ static enum phial_status begin(struct phial_worker *worker, const struct phial_c
 static bool has_it(const struct phial_worker *worker, const struct phial_record *record,
 		   const char *name)
 {
+	const struct phial_release *release = phial_record_find_release(record, name);
+
 	(void)worker;
-	for (size_t i = 0; i < record->release_count; i++) {
-		if (strcmp(record->releases[i].name, name) == 0) {
-			return record->releases[i].version != 0;
-		}
-	}
-	return false;
+	return release && release->version != 0;
 }
 
 static struct phial_json *describe(const char *name, uint64_t version, int64_t until_s)

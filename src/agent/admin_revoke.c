@@ -37,12 +37,9 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 static uint64_t version_in(const struct phial_record *record, const char *name)
 {
-	for (size_t i = 0; i < record->release_count; i++) {
-		if (strcmp(record->releases[i].name, name) == 0) {
-			return record->releases[i].version;
-		}
-	}
-	return 0;
+	const struct phial_release *release = phial_record_find_release(record, name);
+
+	return release ? release->version : 0;
 }
 
 /* The one container that an id, or the beginning of one, names. */
