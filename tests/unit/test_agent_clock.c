@@ -245,6 +245,19 @@ static void alarms_are_of_boot_time(void **state)
 	assert_int_equal(phial_clock_boot_ms(&f->clock, TODAY_S + 60), 1000 * 1000);
 }
 
+static void the_sooner_of_two(void **state)
+{
+	static const int64_t cases[][3] = {
+		{ -1, -1, -1 }, { 5, -1, 5 }, { -1, 5, 5 }, { 5, 7, 5 },
+		{ 7, 5, 5 },	{ 0, 5, 0 },  { 5, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PHIAL_COUNT(cases); i++) {
+		assert_int_equal(phial_clock_sooner(cases[i][0], cases[i][1]), cases[i][2]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +270,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_that_says_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_of_the_store_tell_the_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(alarms_are_of_boot_time, setup, teardown),
+		cmocka_unit_test(the_sooner_of_two),
 	};
 
 	return cmocka_run_group_tests_name("agent_clock", tests, NULL, NULL);

@@ -186,6 +186,9 @@ static void test_life(void **state)
 	phial_records_end(records, find(records, 3));
 	/* All that container 1 had is taken away. */
 	assert_int_equal(phial_records_replace(records, find(records, 1), NULL, 0, NULL), PHIAL_OK);
+	assert_int_equal(phial_records_read(records, find(records, 2),
+					    &find(records, 2)->releases[0], 75, NULL),
+			 PHIAL_OK);
 	assert_int_equal(phial_records_ready(records, find(records, 2), 1234, NULL), PHIAL_OK);
 	for (int round = 0; round < 2; round++) {
 		const struct phial_records *again = open_records(f);
@@ -197,7 +200,7 @@ static void test_life(void **state)
 		assert_int_equal(record->releases[0].version, 8);
 		assert_int_equal(record->releases[0].not_after_s, 90);
 		assert_int_equal(record->releases[0].created_s, 80);
-		assert_int_equal(record->releases[0].read_ms, 70);
+		assert_int_equal(record->releases[0].read_ms, 75);
 		assert_int_equal(record->releases[1].version, 0);
 		assert_int_equal(record->ready_ms, 1234);
 		assert_int_equal(record->user_uid, 70000);
