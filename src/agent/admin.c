@@ -291,9 +291,8 @@ void phial_admin_take_up(struct phial_worker *worker)
 		/* Its key is in the ring first: a worker may have died before the rest. */
 		bool is_written = phial_revocations_find_override(worker->revocations, entry->name);
 
-		if (!is_written ||
-		    phial_revocations_forbid(worker->revocations, entry->name,
-					     entry->loaded.version, NULL, NULL)) {
+		if (!is_written || phial_revocations_forbid(worker->revocations, entry->name,
+							    entry->loaded.version, NULL, NULL)) {
 			phial_admin_lift(worker, entry,
 					 is_written ? "it was revoked" : "it was not written down");
 			drop_if_revoked(worker, entry);
