@@ -503,8 +503,13 @@ static void log_summary(const struct phial_worker *worker, const struct load *lo
 		foreign += phial_entry_is_foreign(entry);
 		refused += entry->status != PHIAL_OK && !phial_entry_is_foreign(entry);
 	}
-	phial_log("store read: %zu secrets loaded (%zu new), %zu refused, %zu not for this host",
-		  loaded, load->changed, refused, foreign);
+	if (worker->store_problem[0] != '\0') {
+		phial_log("store read: it cannot be used, %zu secret%s stay%s loaded", loaded,
+			  loaded == 1 ? "" : "s", loaded == 1 ? "s" : "");
+		return;
+	}
+	phial_log("store read: %zu secret%s loaded (%zu new), %zu refused, %zu not for this host",
+		  loaded, loaded == 1 ? "" : "s", load->changed, refused, foreign);
 }
 
 /* Names without a file: what has vanished, or come back. */

@@ -199,7 +199,7 @@ enum phial_status phial_mount_clone_directory(const char *path, bool is_read_onl
 
 	if (fd < 0) {
 		return phial_fail(err, errno == ENOENT ? PHIAL_NOT_FOUND : PHIAL_SYSTEM, errno,
-				  "clone the directory %s", path);
+				  "open the directory %s", path);
 	}
 	if (!phial_place_look(fd, "", &place)) {
 		return phial_fail(err, PHIAL_SYSTEM, errno, "%s", path);
