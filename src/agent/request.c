@@ -301,8 +301,9 @@ static void on_attached(struct phial_worker *worker, struct phial_client *client
 		return; /* closing the client takes the mount back */
 	}
 	phial_metrics_add(worker, PHIAL_METRIC_RELEASES, 1);
-	phial_log("container %s has workload %s: %zu secrets at %s", client->record->container,
-		  client->record->workload, client->record->release_count, client->record->target);
+	phial_log("container %s has workload %s: %zu secret%s at %s", client->record->container,
+		  client->record->workload, client->record->release_count,
+		  client->record->release_count == 1 ? "" : "s", client->record->target);
 	phial_init_door_answer(client, &(struct phial_init_outcome){ PHIAL_OK, false,
 								     client->record->target });
 	client->state = PHIAL_CLIENT_HOOK_START; /* nothing is to be undone any more */

@@ -182,8 +182,8 @@ static void print_audit(const struct phial_json *audit)
 		printf("\n");
 	}
 	if (copy_lost > 0) {
-		printf("PROBLEM:   %" PRId64 " audit entries did not go to %s%s%s\n", copy_lost,
-		       phial_cli_text_of(copy, "to", "?"),
+		printf("PROBLEM:   %" PRId64 " audit entr%s did not go to %s%s%s\n", copy_lost,
+		       copy_lost == 1 ? "y" : "ies", phial_cli_text_of(copy, "to", "?"),
 		       phial_cli_text_of(copy, "problem", NULL) ? ": " : "; now they do",
 		       phial_cli_text_of(copy, "problem", ""));
 	}

@@ -378,8 +378,8 @@ static void check_audit(struct phial_doctor *doctor)
 	if (lost > 0) {
 		phial_doctor_add(doctor, "agent.audit-copy", PHIAL_CHECK_WARN,
 				 "see that a syslog listens there, then restart the agent",
-				 "%" PRId64 " audit entries did not go to %s", lost,
-				 phial_cli_text_of(copy, "to", "?"));
+				 "%" PRId64 " audit entr%s did not go to %s", lost,
+				 lost == 1 ? "y" : "ies", phial_cli_text_of(copy, "to", "?"));
 	}
 }
 
