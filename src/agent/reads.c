@@ -21,6 +21,9 @@
 #include "mount/generation.h"
 #include "mount/sys.h"
 
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20 /* Linux 5.12 */
+#endif
 /* Its watch ends with its event; one that is there already is not replaced. */
 #define WATCH_MASK (IN_CLOSE_NOWRITE | IN_ONESHOT | IN_MASK_CREATE)
 /* How often a name is looked for that is in the kernel's cache, and may be changing just now. */
