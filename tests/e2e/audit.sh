@@ -88,6 +88,7 @@ test_changes() {
 		"... its end by hand"
 	like "$(audit log)" " override allowed web/key@[0-9]+: the override is over: " "... as such, too"
 	"$PHIAL" revoke web/none --run-dir "$RUN_DIR" >/dev/null 2>&1
+	within 5 refusal_is_written
 	like "$(audit log)" " revocation refused uid=0 pid=[0-9]+: .*web/none" "a revocation that is refused"
 	"$PHIAL" revoke web/key --container "$CONTAINER" --reason stolen --run-dir "$RUN_DIR" \
 		>"$WORK/revoke.log" 2>&1
@@ -102,6 +103,7 @@ test_changes() {
 	B=$granted
 }
 has_rotated_twice() { [ "$(entries | grep -c "^rotation $CONTAINER allowed")" -ge 2 ]; }
+refusal_is_written() { audit log | grep -q " revocation refused "; }
 
 test_walls() {
 	local status
