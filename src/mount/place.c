@@ -14,10 +14,7 @@
 #include <unistd.h>
 
 #include "base/parse.h"
-
-#ifndef AT_EMPTY_PATH
-#define AT_EMPTY_PATH 0x1000
-#endif
+#include "mount/sys.h"
 
 bool phial_place_look(int dir_fd, const char *path, struct phial_place *ret_place)
 {

@@ -18,13 +18,6 @@
 #include "mount/place.h"
 #include "mount/sys.h"
 
-#ifndef AT_EMPTY_PATH
-#define AT_EMPTY_PATH 0x1000
-#endif
-#ifndef MS_PRIVATE
-#define MS_PRIVATE (1 << 18)
-#endif
-
 #define DIRECTORY_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
 
 static enum phial_status find_failure(const char *path, struct phial_error *err)

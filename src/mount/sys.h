@@ -12,6 +12,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* From headers that cannot stand beside <linux/mount.h>. */
+#ifndef AT_EMPTY_PATH
+#define AT_EMPTY_PATH 0x1000
+#endif
+#ifndef MS_PRIVATE
+#define MS_PRIVATE (1 << 18)
+#endif
+
 static inline int sys_fsopen(const char *type, unsigned int flags)
 {
 	return (int)syscall(SYS_fsopen, type, flags);
