@@ -137,8 +137,14 @@ void phial_live_on_done(struct phial_worker *worker, uint64_t number, enum phial
 {
 	struct phial_record *record = phial_records_find(worker->records, number);
 
-	if (!record || record->live.step <= PHIAL_LIVE_AUDITING) {
-		return; /* of a worker before this one, or of a start that was given up */
+	if (!record) {
+		return;
+	}
+	if (record->live.step <= PHIAL_LIVE_AUDITING) {
+		/* A start's, or of the worker before this one: what it stood in the way of goes on. */
+		record->live.retry_at_ms = 0;
+		look_soon(worker, record);
+		return;
 	}
 	look_soon(worker, record);
 	phial_live_end_step(worker, record, status, text);

@@ -18,8 +18,6 @@
 /* A job that failed is tried again after this, and from the second time on after that. */
 #define RETRY_FIRST_MS 1000
 #define RETRY_MS       30000
-/* A filler is at work for something else: how soon to ask again. */
-#define BUSY_MS 50
 
 /* One message at a time. */
 static struct phial_parts parts;
@@ -220,12 +218,7 @@ static void send_job(struct phial_worker *worker, struct phial_record *record,
 	if (status == PHIAL_OK) {
 		record->live.step = step;
 		record->live.step_ms = phial_worker_clock_ms();
-	} else if (status == PHIAL_EXISTS) { /* of the worker before this one */
-		record->live.step = PHIAL_LIVE_IDLE;
-		record->live.is_dirty = true;
-		record->live.retry_at_ms = phial_worker_clock_ms() + BUSY_MS;
-		forget_next(&record->live);
-	} else {
+	} else { /* also when a job of the worker before this one is under way */
 		fail_step(record, err.text);
 	}
 }
@@ -243,19 +236,19 @@ void phial_live_wipe_old(struct phial_worker *worker, struct phial_record *recor
 }
 
 static void audit_removal(struct phial_worker *worker, const struct phial_record *record,
-			  const struct phial_release *release,
-			  const struct phial_live_verdict *verdict)
+			  const struct phial_release *release, const struct phial_live_grant *grant)
 {
+	const struct phial_live_verdict verdict = phial_live_judge(worker, record, release, grant);
 	const struct phial_audit_secret secret = { release->name, release->version };
-	const struct phial_audit_change change = { .kind = verdict->kind,
+	const struct phial_audit_change change = { .kind = verdict.kind,
 						   .record = record,
 						   .secrets = &secret,
 						   .secret_count = 1,
-						   .reason = verdict->reason };
+						   .reason = verdict.reason };
 
 	phial_metrics_add(worker, PHIAL_METRIC_REMOVALS, 1);
 	phial_log("container %s loses %s version %" PRIu64 ": %s", record->container, release->name,
-		  release->version, verdict->reason);
+		  release->version, verdict.reason);
 	if (phial_audit_change(worker, &change, NULL, NULL) != PHIAL_OK) {
 		phial_log("the audit log has no room for that"); /* it goes nevertheless */
 	}
@@ -306,6 +299,7 @@ static void list_what_stays(const struct phial_worker *worker, struct phial_reco
 bool phial_live_remove_what_must_go(struct phial_worker *worker, struct phial_record *record,
 				    const struct phial_live_grant *grant)
 {
+	static const struct phial_release *going[PHIAL_FILL_PARTS_MAX]; /* as parts.items */
 	struct phial_live *live = &record->live;
 	struct phial_error err = { .status = PHIAL_OK };
 
@@ -326,7 +320,7 @@ bool phial_live_remove_what_must_go(struct phial_worker *worker, struct phial_re
 		}
 		if (verdict.must_go && !is_listed(release->file) &&
 		    phial_parts_carry(&parts, release->file, &err) == PHIAL_OK) {
-			audit_removal(worker, record, release, &verdict);
+			going[parts.count - 1] = release;
 		}
 	}
 	if (parts.count == 0) {
@@ -334,6 +328,10 @@ bool phial_live_remove_what_must_go(struct phial_worker *worker, struct phial_re
 	}
 	list_what_stays(worker, record, grant);
 	send_job(worker, record, PHIAL_LINK_REMOVE, PHIAL_LIVE_REMOVING);
+	/* Once it is under way: a job that is not taken is tried again, and said once. */
+	for (size_t i = 0; live->step == PHIAL_LIVE_REMOVING && i < parts.count; i++) {
+		audit_removal(worker, record, going[i], grant);
+	}
 	return true;
 }
 
